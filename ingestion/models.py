@@ -1,0 +1,182 @@
+"""The bulk tables of ingestion, as Django sees them. The database side is the SQL of migration 0001.
+
+Every row carries its project, first in every key. Instants are bigint milliseconds, UTC. No database foreign keys.
+"""
+
+from django.db import models
+
+from keys.models import Project
+
+
+class Batch(models.Model):
+    """The inbox: one row per accepted request, gone when applied. May live in a database of its own."""
+
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    batch_id = models.TextField()
+    key_id = models.BigIntegerField(null=True)
+    dialect = models.TextField()
+    n = models.IntegerField()
+    received_at = models.BigIntegerField()
+    body = models.BinaryField()
+    parked = models.BooleanField(default=False)  # could not be applied at all; waits for a person, blocks nobody
+    error = models.TextField(default="")
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_batch"
+        verbose_name_plural = "batches"
+
+
+class AppliedBatch(models.Model):
+    """What became of a batch. Written with its events: a second application is a no-op."""
+
+    pk = models.CompositePrimaryKey("project", "batch_id")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    batch_id = models.TextField()
+    stored = models.IntegerField()
+    duplicates = models.IntegerField()
+    rejected = models.IntegerField()
+    at = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_appliedbatch"
+
+
+class Profile(models.Model):
+    """A person, or what is known of one. In the database the key is (project, id)."""
+
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    public_id = models.TextField()
+    traits = models.JSONField(default=dict)
+    trait_ts = models.JSONField(default=dict)  # {key: [ts, uid]} of the write that won
+    merged_into = models.BigIntegerField(null=True)
+    identified = models.BooleanField(default=False)  # has a userId
+    shard = models.SmallIntegerField()
+    first_seen = models.BigIntegerField()
+    last_seen = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_profile"
+
+
+class Alias(models.Model):
+    """An external id of a profile."""
+
+    class Kind(models.TextChoices):
+        USER = "user"
+        ANONYMOUS = "anon"
+        SESSION = "session"
+
+    pk = models.CompositePrimaryKey("project", "kind", "external_id")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    kind = models.TextField(choices=Kind)
+    external_id = models.TextField()
+    profile_id = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_alias"
+        verbose_name_plural = "aliases"
+
+
+class EventName(models.Model):
+    """Event names as small integers, per project."""
+
+    pk = models.CompositePrimaryKey("project", "id")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    id = models.IntegerField()
+    name = models.TextField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_eventname"
+
+
+class Event(models.Model):
+    """One stored event. The table is partitioned by month of received_at and has no key of its own: uid is unique
+    through DedupeKey."""
+
+    pk = models.CompositePrimaryKey("project", "uid")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    profile_id = models.BigIntegerField(null=True)
+    name_id = models.IntegerField()
+    ts = models.BigIntegerField()
+    received_at = models.BigIntegerField()
+    uid = models.BinaryField(max_length=16)
+    props = models.JSONField()
+    context = models.JSONField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_event"
+
+
+class DedupeKey(models.Model):
+    """Which events are known. Its own table: a retry can carry another timestamp, hence another partition."""
+
+    pk = models.CompositePrimaryKey("project", "uid")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    uid = models.BinaryField(max_length=16)
+    received_at = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_dedupekey"
+
+
+class DeadLetter(models.Model):
+    """An event that could not be stored, with the reason and its raw text."""
+
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    batch_id = models.TextField()
+    index = models.IntegerField()  # position in the request
+    dialect = models.TextField()
+    code = models.TextField()
+    detail = models.TextField()
+    body = models.BinaryField()
+    at = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_deadletter"
+
+
+class StaleProfiles(models.Model):
+    """Profiles of one shard that something happened to: written with the events, taken by the evaluator."""
+
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    shard = models.SmallIntegerField()
+    at = models.BigIntegerField()
+    items = models.BinaryField()  # JSON list of ingestion.stale.Mark
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_staleprofiles"
+
+
+class WriterLane(models.Model):
+    """Its row lock makes one writer per project at a time; it also numbers the Applied log."""
+
+    project = models.OneToOneField(Project, models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="+")
+    applied_seq = models.BigIntegerField(default=0)
+    watched_until = models.BigIntegerField(default=0)  # somebody looks at the live page until then
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_writerlane"
+
+
+class Applied(models.Model):
+    """The log of what was applied, one row per apply transaction, written only while somebody reads it."""
+
+    pk = models.CompositePrimaryKey("project", "seq")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    seq = models.BigIntegerField()
+    at = models.BigIntegerField()
+    events = models.JSONField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_applied"

@@ -1,0 +1,127 @@
+"""Who may do what: projects, their members, their API keys, and what was done with them.
+
+Configuration tables: few rows, Django ids and foreign keys, no column that changes fast.
+"""
+
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+
+SLUG = RegexValidator(r"\A[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?\Z", "Lower-case letters, digits, - and _; at most 64.")
+
+
+class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a project may set for itself; None means the installation's default.
+
+    ingest_rate: events a second for each key, sustained; ingest_burst: events at once;
+    retention_days: how long events count; pk_streams: what a publishable key may read on the stream.
+    """
+
+    ingest_rate: int | None = None
+    ingest_burst: int | None = None
+    retention_days: int | None = None
+    pk_streams: str = "project"
+    sample_rate: float = 1.0
+    flush_interval_ms: int = 15_000
+    refresh_after: int = 45
+    flags: dict[str, Any] = {}
+
+
+def default_shards() -> int:
+    return int(settings.PERSONA_SHARDS)
+
+
+class Project(models.Model):
+    """A tenant: every event, profile, persona and key belongs to exactly one."""
+
+    class Mode(models.TextChoices):
+        LIVE = "live"
+        TEST = "test"
+
+    slug = models.CharField(max_length=64, unique=True, validators=[SLUG])
+    name = models.CharField(max_length=200)
+    mode = models.CharField(max_length=4, choices=Mode, default=Mode.LIVE)
+    shards = models.PositiveSmallIntegerField(default=default_shards, editable=False)
+    settings = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def options(self) -> ProjectSettings:
+        """The settings, checked and with their defaults."""
+        return msgspec.convert(self.settings, ProjectSettings)
+
+
+class Member(models.Model):
+    """A person's role in one project."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner"
+        EDITOR = "editor"
+        VIEWER = "viewer"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="members")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=6, choices=Role, default=Role.VIEWER)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "user"], name="keys_member_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.role})"
+
+
+class ApiKey(models.Model):
+    """A credential of a project. The secret itself is shown once and never stored.
+
+    lookup: the key's first characters, up to and including 8 of its random ones: finds the row and may be shown.
+    digest: SHA-256 of the whole key (a key has 190 bits of chance: a slow hash would add nothing).
+    """
+
+    class Kind(models.TextChoices):
+        PUBLISHABLE = "pk"
+        SECRET = "sk"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="api_keys")
+    kind = models.CharField(max_length=2, choices=Kind)
+    name = models.CharField(max_length=200)
+    lookup = models.CharField(max_length=24, unique=True)  # the resolver's only query, on a cache miss
+    digest = models.BinaryField(max_length=32)
+    origins = models.JSONField(default=list, blank=True)  # allowed Origins of a pk; empty: any
+    scopes = models.JSONField(default=list, blank=True)  # scopes of an sk; empty: all
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    replaced_by = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
+
+    class Meta:
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.lookup}…)"
+
+
+class AuditEntry(models.Model):
+    """Who changed what, when, and from where. Never a secret, never an object: ids and words."""
+
+    project = models.ForeignKey(Project, models.CASCADE, null=True, blank=True, related_name="audit")
+    actor = models.CharField(max_length=200)  # a user name, or "manage.py", or a key's lookup
+    action = models.CharField(max_length=64)  # entity.verb: key.rotated
+    target = models.CharField(max_length=200, blank=True)
+    detail = models.JSONField(default=dict, blank=True)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        indexes = [models.Index(fields=["project", "-id"], name="keys_audit_newest")]  # the project's audit page
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.target}"

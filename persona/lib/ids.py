@@ -1,0 +1,36 @@
+"""Identifiers that leave the house: opaque, URL-safe, without a look-alike alphabet to argue about."""
+
+import hashlib
+import secrets
+import string
+
+ALPHABET = string.ascii_letters + string.digits  # base 62: 5.95 bits a character
+
+
+def opaque(prefix: str, length: int) -> str:
+    """`prefix` and `length` random base-62 characters from the system's generator."""
+    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def batch_id() -> str:
+    return "b_" + secrets.token_hex(11)  # 88 bits; hex because it is made once a request and must be cheap
+
+
+def profile_id() -> str:
+    return "u_" + secrets.token_hex(9)
+
+
+def event_uid(message_id: str) -> bytes:
+    """The 16 bytes by which an event is known inside its project, whatever wire it came through."""
+    return hashlib.sha256(message_id.encode()).digest()[:16]
+
+
+def nameless_uid(batch: str, index: int) -> bytes:
+    """The uid of an event that came without an id: the same again when its batch is applied twice."""
+    return event_uid(f"{batch}\x00{index}")
+
+
+def shard_of(project_id: int, profile_id: int, shards: int) -> int:
+    """The lane of a profile, 0 .. shards-1. Fixed for ever: it is stored beside every membership."""
+    digest = hashlib.sha256(f"{project_id}:{profile_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % shards

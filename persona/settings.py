@@ -1,0 +1,177 @@
+"""All settings, read from the environment. docs/operations/settings.md has a line for each variable."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import ProgrammingError
+
+from persona.lib import env
+from persona.lib.log import configure_logging
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# --- The installation ---------------------------------------------------------------------------------------------
+PERSONA_HOME = Path(env.text("PERSONA_HOME") or ROOT / "var").absolute()
+DEBUG = env.flag("PERSONA_DEBUG", default=False)
+TESTING = "pytest" in sys.modules
+
+
+def secret_key() -> str:
+    """PERSONA_SECRET_KEY, or the one that `manage.py up` keeps in the home."""
+    kept = PERSONA_HOME / "secret_key"
+    if given := env.text("PERSONA_SECRET_KEY"):
+        return given
+    if kept.exists():
+        return kept.read_text().strip()
+    if TESTING or DEBUG or sys.argv[1:2] != ["runserver"]:
+        return "insecure-only-for-commands-and-tests"  # persona.checks refuses to serve with it
+    raise ImproperlyConfigured("Set PERSONA_SECRET_KEY (50 random characters), or start with `manage.py up`.")
+
+
+SECRET_KEY = secret_key()
+ALLOWED_HOSTS = env.words("PERSONA_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]") + (["testserver"] if TESTING else [])
+CSRF_TRUSTED_ORIGINS = env.words("PERSONA_TRUSTED_ORIGINS")
+
+# --- Applications -------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "persona.apps.PersonaConfig",
+    "keys.apps.KeysConfig",
+    "ingestion.apps.IngestionConfig",
+    "segments.apps.SegmentsConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_eventstream",
+    "drf_spectacular",
+    "rest_framework",
+]
+MIDDLEWARE = [
+    "persona.middleware.request_id",
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "persona.urls"
+ASGI_APPLICATION = "persona.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- PostgreSQL ---------------------------------------------------------------------------------------------------
+
+
+def database(name: str, url: str) -> dict[str, Any]:
+    """A Django database from a PostgreSQL URL or DSN; several hosts and any libpq option work."""
+    try:
+        options = conninfo_to_dict(url)
+    except ProgrammingError as error:
+        raise ImproperlyConfigured(f"{name} is not a PostgreSQL address: {str(error).strip()}") from None
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": options.pop("dbname", "persona"),
+        "USER": options.pop("user", ""),
+        "PASSWORD": options.pop("password", ""),
+        "HOST": options.pop("host", ""),
+        "PORT": options.pop("port", ""),
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 5, **options},
+    }
+
+
+DATABASE_URL = env.text("DATABASE_URL", "postgresql:///persona")
+INBOX_DATABASE_URL = env.text("INBOX_DATABASE_URL")
+DATABASES = {"default": database("DATABASE_URL", DATABASE_URL)}
+if INBOX_DATABASE_URL:
+    DATABASES["inbox"] = database("INBOX_DATABASE_URL", INBOX_DATABASE_URL)
+INBOX_ALIAS = "inbox" if INBOX_DATABASE_URL else "default"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Redis, when there is one: broker, bell and cache -------------------------------------------------------------
+REDIS_URL = env.text("REDIS_URL")
+CACHES: dict[str, dict[str, Any]] = {
+    "default": (
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        if REDIS_URL
+        else {"BACKEND": "persona.cache.PostgresCache", "LOCATION": "persona_cache"}
+    )
+}
+# django-eventstream carries the bell between processes; without Redis the bell is PostgreSQL's NOTIFY.
+if REDIS_URL:
+    EVENTSTREAM_REDIS = {"url": REDIS_URL}
+
+# --- Celery -------------------------------------------------------------------------------------------------------
+# The tasks' settings (queues, transport options, beat) are in persona.celery; here is only what varies.
+# Without Redis or a broker of its own, the queue is pgmq inside the main database.
+CELERY_BROKER_URL = env.text("CELERY_BROKER_URL") or REDIS_URL or "pgmq://"
+CELERY_DB_REUSE_MAX = 1_000_000  # Celery's Django fixup would otherwise reconnect around every task (3.5 ms)
+
+# --- Ingest -------------------------------------------------------------------------------------------------------
+PERSONA_INGEST_RATE = env.number("PERSONA_INGEST_RATE", 5_000)  # events a second for each key; 0: no limit
+PERSONA_INGEST_BURST = env.number("PERSONA_INGEST_BURST", 20_000, least=1)
+PERSONA_INBOX_QUEUE_BYTES = env.number("PERSONA_INBOX_QUEUE_BYTES", 64 * 1024 * 1024, least=1024 * 1024)
+PERSONA_RETENTION_DAYS = env.number("PERSONA_RETENTION_DAYS", 400, least=1, most=3_650)
+PERSONA_SHARDS = env.number("PERSONA_SHARDS", 8, least=1, most=256)
+
+# --- Stream -------------------------------------------------------------------------------------------------------
+PERSONA_STREAM_HEARTBEAT = env.number("PERSONA_STREAM_HEARTBEAT", 15, least=1)  # seconds
+PERSONA_STREAM_IDLE = env.number("PERSONA_STREAM_IDLE", 900, least=1)  # seconds without a change, then the end
+
+# --- People and pages ---------------------------------------------------------------------------------------------
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "/"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.flag("PERSONA_HTTPS", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("PERSONA_BEHIND_PROXY", default=False) else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = PERSONA_HOME / "static"
+STATICFILES_DIRS = [ROOT / "static"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
+
+# --- REST ---------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["keys.access.KeyAuthentication", "rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["keys.access.ProjectPermission"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "persona.errors.api_exception",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {"TITLE": "Persona", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+
+# --- Logs ---------------------------------------------------------------------------------------------------------
+LOG_LEVEL = env.text("PERSONA_LOG_LEVEL", "INFO").upper()
+LOGGING_CONFIG = None
+configure_logging(LOG_LEVEL, colors=sys.stderr.isatty())

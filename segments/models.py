@@ -1,0 +1,132 @@
+"""Personas (configuration) and what the evaluator knows of them (bulk tables, SQL in migration 0001)."""
+
+from django.db import models
+from django.db.models import Q
+
+from keys.models import SLUG, Project
+
+
+class Persona(models.Model):
+    """A live segment defined by a rule. A deleted one keeps its row, hidden, while the log still speaks of it."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        BACKFILLING = "backfilling"
+        LIVE = "live"
+        PAUSED = "paused"
+        ERROR = "error"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="personas")
+    slug = models.CharField(max_length=64, validators=[SLUG])
+    name = models.CharField(max_length=200)
+    rule = models.JSONField()  # the envelope of RULES: {"v": 1, "rule": ..., "identified_only": ...}
+    version = models.PositiveIntegerField(default=1)
+    status = models.CharField(max_length=11, choices=Status, default=Status.DRAFT)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        constraints = [
+            # Slugs are free again at once when a persona is deleted.
+            models.UniqueConstraint(fields=["project", "slug"], condition=Q(deleted_at=None), name="segments_persona_slug")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PersonaVersion(models.Model):
+    """A rule as it was saved; never changed."""
+
+    persona = models.ForeignKey(Persona, models.CASCADE, related_name="versions")
+    version = models.PositiveIntegerField()
+    rule = models.JSONField()
+    author = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["persona", "version"], name="segments_personaversion_once")]
+
+
+class Lane(models.Model):
+    """Its row lock is the lock of one shard of a project: per-profile order hangs on it."""
+
+    pk = models.CompositePrimaryKey("project", "shard")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    shard = models.SmallIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "segments_lane"
+
+
+class Membership(models.Model):
+    """Whether a profile is in a persona, since when, and at which instant time alone could change that."""
+
+    pk = models.CompositePrimaryKey("project", "profile_id", "persona_id")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    profile_id = models.BigIntegerField()
+    persona_id = models.BigIntegerField()
+    shard = models.SmallIntegerField()
+    is_member = models.BooleanField()
+    since = models.BigIntegerField()
+    version = models.IntegerField()
+    recheck_at = models.BigIntegerField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "segments_membership"
+
+
+class Change(models.Model):
+    """The log: one row per enter or leave, numbered per project without gaps, in commit order."""
+
+    class Op(models.TextChoices):
+        ENTER = "enter"
+        LEAVE = "leave"
+
+    pk = models.CompositePrimaryKey("project", "seq")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    seq = models.BigIntegerField()
+    profile_id = models.BigIntegerField()
+    persona_id = models.BigIntegerField()
+    op = models.TextField(choices=Op)
+    at = models.BigIntegerField()
+    cause = models.TextField()
+    version = models.IntegerField()
+    trigger = models.BinaryField(null=True)  # uid of the event
+    late_ms = models.BigIntegerField(null=True)
+    silent = models.BooleanField(default=False)
+
+    class Meta:
+        managed = False
+        db_table = "segments_change"
+
+
+class Head(models.Model):
+    """The log's last number, and the version of all of the project's rules together."""
+
+    project = models.OneToOneField(Project, models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="+")
+    last_seq = models.BigIntegerField(default=0)
+    rules_version = models.BigIntegerField(default=0)
+
+    class Meta:
+        managed = False
+        db_table = "segments_head"
+
+
+class BackfillJob(models.Model):
+    """Evaluate every profile of a shard for one version of a persona: a cursor over profile ids."""
+
+    pk = models.CompositePrimaryKey("project", "persona_id", "shard")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    persona_id = models.BigIntegerField()
+    shard = models.SmallIntegerField()
+    version = models.IntegerField()
+    cursor = models.BigIntegerField(default=0)
+    done = models.BooleanField(default=False)
+
+    class Meta:
+        managed = False
+        db_table = "segments_backfilljob"
