@@ -86,7 +86,7 @@ class ApiKey(models.Model):
 
     class Kind(models.TextChoices):
         PUBLISHABLE = "pk"
-        SECRET = "sk"
+        SECRET = "sk"  # noqa: S105 - the kind, not a secret
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="api_keys")
     kind = models.CharField(max_length=2, choices=Kind)

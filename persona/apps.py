@@ -7,4 +7,4 @@ class PersonaConfig(AppConfig):
     name = "persona"
 
     def ready(self) -> None:
-        from persona import celery, checks  # noqa: F401, PLC0415 - registers itself; needs the settings first
+        from persona import celery, checks  # noqa: F401 - registers itself; needs the settings first

@@ -48,7 +48,8 @@ class PostgresCache(BaseCache):
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
         row = self._row(
-            "select number, pickled from CACHE where key = %s and (expires_at is null or expires_at > clock_timestamp())",
+            "select number, pickled from CACHE"
+            " where key = %s and (expires_at is null or expires_at > clock_timestamp())",
             (self.make_and_validate_key(key, version),),
         )
         if row is None:
@@ -60,7 +61,10 @@ class PostgresCache(BaseCache):
         return self._row(sql, (self._seconds(timeout), self.make_and_validate_key(key, version))) is not None
 
     def delete(self, key: str, version: int | None = None) -> bool:
-        return self._row("delete from CACHE where key = %s returning 1", (self.make_and_validate_key(key, version),)) is not None
+        return (
+            self._row("delete from CACHE where key = %s returning 1", (self.make_and_validate_key(key, version),))
+            is not None
+        )
 
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
         row = self._row(

@@ -8,7 +8,9 @@ from django.http import HttpRequest, HttpResponseBase
 from persona.lib import wire
 
 
-def request_id(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+def request_id(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
     """Takes the caller's X-Request-Id if it is sane, binds it to the logs and returns it."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:

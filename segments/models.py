@@ -29,7 +29,9 @@ class Persona(models.Model):
     class Meta:
         constraints = [
             # Slugs are free again at once when a persona is deleted.
-            models.UniqueConstraint(fields=["project", "slug"], condition=Q(deleted_at=None), name="segments_persona_slug")
+            models.UniqueConstraint(
+                fields=["project", "slug"], condition=Q(deleted_at=None), name="segments_persona_slug"
+            )
         ]
 
     def __str__(self) -> str:

@@ -5,174 +5,213 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('keys', '0001_initial'),
+        ("keys", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Alias',
+            name="Alias",
             fields=[
-                ('pk', models.CompositePrimaryKey('project', 'kind', 'external_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.TextField(choices=[('user', 'User'), ('anon', 'Anonymous'), ('session', 'Session')])),
-                ('external_id', models.TextField()),
-                ('profile_id', models.BigIntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project", "kind", "external_id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("kind", models.TextField(choices=[("user", "User"), ("anon", "Anonymous"), ("session", "Session")])),
+                ("external_id", models.TextField()),
+                ("profile_id", models.BigIntegerField()),
             ],
             options={
-                'verbose_name_plural': 'aliases',
-                'db_table': 'ingestion_alias',
-                'managed': False,
+                "verbose_name_plural": "aliases",
+                "db_table": "ingestion_alias",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Applied',
+            name="Applied",
             fields=[
-                ('pk', models.CompositePrimaryKey('project', 'seq', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('seq', models.BigIntegerField()),
-                ('at', models.BigIntegerField()),
-                ('events', models.JSONField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project", "seq", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("seq", models.BigIntegerField()),
+                ("at", models.BigIntegerField()),
+                ("events", models.JSONField()),
             ],
             options={
-                'db_table': 'ingestion_applied',
-                'managed': False,
+                "db_table": "ingestion_applied",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='AppliedBatch',
+            name="AppliedBatch",
             fields=[
-                ('pk', models.CompositePrimaryKey('project', 'batch_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('batch_id', models.TextField()),
-                ('stored', models.IntegerField()),
-                ('duplicates', models.IntegerField()),
-                ('rejected', models.IntegerField()),
-                ('at', models.BigIntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project", "batch_id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("batch_id", models.TextField()),
+                ("stored", models.IntegerField()),
+                ("duplicates", models.IntegerField()),
+                ("rejected", models.IntegerField()),
+                ("at", models.BigIntegerField()),
             ],
             options={
-                'db_table': 'ingestion_appliedbatch',
-                'managed': False,
+                "db_table": "ingestion_appliedbatch",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Batch',
+            name="Batch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('batch_id', models.TextField()),
-                ('key_id', models.BigIntegerField(null=True)),
-                ('dialect', models.TextField()),
-                ('n', models.IntegerField()),
-                ('received_at', models.BigIntegerField()),
-                ('body', models.BinaryField()),
-                ('parked', models.BooleanField(default=False)),
-                ('error', models.TextField(default='')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("batch_id", models.TextField()),
+                ("key_id", models.BigIntegerField(null=True)),
+                ("dialect", models.TextField()),
+                ("n", models.IntegerField()),
+                ("received_at", models.BigIntegerField()),
+                ("body", models.BinaryField()),
+                ("parked", models.BooleanField(default=False)),
+                ("error", models.TextField(default="")),
             ],
             options={
-                'verbose_name_plural': 'batches',
-                'db_table': 'ingestion_batch',
-                'managed': False,
+                "verbose_name_plural": "batches",
+                "db_table": "ingestion_batch",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='DeadLetter',
+            name="DeadLetter",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('batch_id', models.TextField()),
-                ('index', models.IntegerField()),
-                ('dialect', models.TextField()),
-                ('code', models.TextField()),
-                ('detail', models.TextField()),
-                ('body', models.BinaryField()),
-                ('at', models.BigIntegerField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("batch_id", models.TextField()),
+                ("index", models.IntegerField()),
+                ("dialect", models.TextField()),
+                ("code", models.TextField()),
+                ("detail", models.TextField()),
+                ("body", models.BinaryField()),
+                ("at", models.BigIntegerField()),
             ],
             options={
-                'db_table': 'ingestion_deadletter',
-                'managed': False,
+                "db_table": "ingestion_deadletter",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='DedupeKey',
+            name="DedupeKey",
             fields=[
-                ('pk', models.CompositePrimaryKey('project', 'uid', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('uid', models.BinaryField(max_length=16)),
-                ('received_at', models.BigIntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project", "uid", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("uid", models.BinaryField(max_length=16)),
+                ("received_at", models.BigIntegerField()),
             ],
             options={
-                'db_table': 'ingestion_dedupekey',
-                'managed': False,
+                "db_table": "ingestion_dedupekey",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('pk', models.CompositePrimaryKey('project', 'uid', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('profile_id', models.BigIntegerField(null=True)),
-                ('name_id', models.IntegerField()),
-                ('ts', models.BigIntegerField()),
-                ('received_at', models.BigIntegerField()),
-                ('uid', models.BinaryField(max_length=16)),
-                ('props', models.JSONField()),
-                ('context', models.JSONField(null=True)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project", "uid", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("profile_id", models.BigIntegerField(null=True)),
+                ("name_id", models.IntegerField()),
+                ("ts", models.BigIntegerField()),
+                ("received_at", models.BigIntegerField()),
+                ("uid", models.BinaryField(max_length=16)),
+                ("props", models.JSONField()),
+                ("context", models.JSONField(null=True)),
             ],
             options={
-                'db_table': 'ingestion_event',
-                'managed': False,
+                "db_table": "ingestion_event",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='EventName',
+            name="EventName",
             fields=[
-                ('pk', models.CompositePrimaryKey('project', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('id', models.IntegerField()),
-                ('name', models.TextField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project", "id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("id", models.IntegerField()),
+                ("name", models.TextField()),
             ],
             options={
-                'db_table': 'ingestion_eventname',
-                'managed': False,
+                "db_table": "ingestion_eventname",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Profile',
+            name="Profile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.TextField()),
-                ('traits', models.JSONField(default=dict)),
-                ('trait_ts', models.JSONField(default=dict)),
-                ('merged_into', models.BigIntegerField(null=True)),
-                ('identified', models.BooleanField(default=False)),
-                ('shard', models.SmallIntegerField()),
-                ('first_seen', models.BigIntegerField()),
-                ('last_seen', models.BigIntegerField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("public_id", models.TextField()),
+                ("traits", models.JSONField(default=dict)),
+                ("trait_ts", models.JSONField(default=dict)),
+                ("merged_into", models.BigIntegerField(null=True)),
+                ("identified", models.BooleanField(default=False)),
+                ("shard", models.SmallIntegerField()),
+                ("first_seen", models.BigIntegerField()),
+                ("last_seen", models.BigIntegerField()),
             ],
             options={
-                'db_table': 'ingestion_profile',
-                'managed': False,
+                "db_table": "ingestion_profile",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='StaleProfiles',
+            name="StaleProfiles",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('shard', models.SmallIntegerField()),
-                ('at', models.BigIntegerField()),
-                ('items', models.BinaryField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("shard", models.SmallIntegerField()),
+                ("at", models.BigIntegerField()),
+                ("items", models.BinaryField()),
             ],
             options={
-                'db_table': 'ingestion_staleprofiles',
-                'managed': False,
+                "db_table": "ingestion_staleprofiles",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='WriterLane',
+            name="WriterLane",
             fields=[
-                ('project', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, primary_key=True, related_name='+', serialize=False, to='keys.project')),
-                ('applied_seq', models.BigIntegerField(default=0)),
-                ('watched_until', models.BigIntegerField(default=0)),
+                (
+                    "project",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="keys.project",
+                    ),
+                ),
+                ("applied_seq", models.BigIntegerField(default=0)),
+                ("watched_until", models.BigIntegerField(default=0)),
             ],
             options={
-                'db_table': 'ingestion_writerlane',
-                'managed': False,
+                "db_table": "ingestion_writerlane",
+                "managed": False,
             },
         ),
     ]

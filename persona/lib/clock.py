@@ -37,7 +37,13 @@ def parse_instant(value: str) -> int | None:
     leap = second == "60"
     try:
         moment = datetime(
-            int(year), int(month), int(day), int(hour or 0), int(minute or 0), 59 if leap else int(second or 0), tzinfo=UTC
+            int(year),
+            int(month),
+            int(day),
+            int(hour or 0),
+            int(minute or 0),
+            59 if leap else int(second or 0),
+            tzinfo=UTC,
         )
     except ValueError:
         return None

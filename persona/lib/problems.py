@@ -10,7 +10,7 @@ import msgspec
 DOCUMENTATION = "/docs/errors#"
 
 
-class Problem(Exception):  # noqa: N818 - the RFC's word
+class Problem(Exception):
     """Why a request was refused.
 
     status: HTTP status; code: stable `area.reason`, one heading in docs/reference/errors.md each;

@@ -80,7 +80,7 @@ def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
 
 
-class TooLarge(Exception):  # noqa: N818 - an event in the stream of bytes, answered per wire
+class TooLarge(Exception):
     """More bytes than the limit, before or after inflating."""
 
 

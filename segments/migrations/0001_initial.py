@@ -6,121 +6,192 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('keys', '0001_initial'),
+        ("keys", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='BackfillJob',
+            name="BackfillJob",
             fields=[
-                ('pk', models.CompositePrimaryKey('project', 'persona_id', 'shard', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('persona_id', models.BigIntegerField()),
-                ('shard', models.SmallIntegerField()),
-                ('version', models.IntegerField()),
-                ('cursor', models.BigIntegerField(default=0)),
-                ('done', models.BooleanField(default=False)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project", "persona_id", "shard", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("persona_id", models.BigIntegerField()),
+                ("shard", models.SmallIntegerField()),
+                ("version", models.IntegerField()),
+                ("cursor", models.BigIntegerField(default=0)),
+                ("done", models.BooleanField(default=False)),
             ],
             options={
-                'db_table': 'segments_backfilljob',
-                'managed': False,
+                "db_table": "segments_backfilljob",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Change',
+            name="Change",
             fields=[
-                ('pk', models.CompositePrimaryKey('project', 'seq', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('seq', models.BigIntegerField()),
-                ('profile_id', models.BigIntegerField()),
-                ('persona_id', models.BigIntegerField()),
-                ('op', models.TextField(choices=[('enter', 'Enter'), ('leave', 'Leave')])),
-                ('at', models.BigIntegerField()),
-                ('cause', models.TextField()),
-                ('version', models.IntegerField()),
-                ('trigger', models.BinaryField(null=True)),
-                ('late_ms', models.BigIntegerField(null=True)),
-                ('silent', models.BooleanField(default=False)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project", "seq", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("seq", models.BigIntegerField()),
+                ("profile_id", models.BigIntegerField()),
+                ("persona_id", models.BigIntegerField()),
+                ("op", models.TextField(choices=[("enter", "Enter"), ("leave", "Leave")])),
+                ("at", models.BigIntegerField()),
+                ("cause", models.TextField()),
+                ("version", models.IntegerField()),
+                ("trigger", models.BinaryField(null=True)),
+                ("late_ms", models.BigIntegerField(null=True)),
+                ("silent", models.BooleanField(default=False)),
             ],
             options={
-                'db_table': 'segments_change',
-                'managed': False,
+                "db_table": "segments_change",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Head',
+            name="Head",
             fields=[
-                ('project', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, primary_key=True, related_name='+', serialize=False, to='keys.project')),
-                ('last_seq', models.BigIntegerField(default=0)),
-                ('rules_version', models.BigIntegerField(default=0)),
+                (
+                    "project",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="keys.project",
+                    ),
+                ),
+                ("last_seq", models.BigIntegerField(default=0)),
+                ("rules_version", models.BigIntegerField(default=0)),
             ],
             options={
-                'db_table': 'segments_head',
-                'managed': False,
+                "db_table": "segments_head",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Lane',
+            name="Lane",
             fields=[
-                ('pk', models.CompositePrimaryKey('project', 'shard', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('shard', models.SmallIntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project", "shard", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("shard", models.SmallIntegerField()),
             ],
             options={
-                'db_table': 'segments_lane',
-                'managed': False,
+                "db_table": "segments_lane",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('pk', models.CompositePrimaryKey('project', 'profile_id', 'persona_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('profile_id', models.BigIntegerField()),
-                ('persona_id', models.BigIntegerField()),
-                ('shard', models.SmallIntegerField()),
-                ('is_member', models.BooleanField()),
-                ('since', models.BigIntegerField()),
-                ('version', models.IntegerField()),
-                ('recheck_at', models.BigIntegerField(null=True)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "project",
+                        "profile_id",
+                        "persona_id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("profile_id", models.BigIntegerField()),
+                ("persona_id", models.BigIntegerField()),
+                ("shard", models.SmallIntegerField()),
+                ("is_member", models.BooleanField()),
+                ("since", models.BigIntegerField()),
+                ("version", models.IntegerField()),
+                ("recheck_at", models.BigIntegerField(null=True)),
             ],
             options={
-                'db_table': 'segments_membership',
-                'managed': False,
+                "db_table": "segments_membership",
+                "managed": False,
             },
         ),
         migrations.CreateModel(
-            name='Persona',
+            name="Persona",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.CharField(max_length=64, validators=[django.core.validators.RegexValidator('\\A[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?\\Z', 'Lower-case letters, digits, - and _; at most 64.')])),
-                ('name', models.CharField(max_length=200)),
-                ('rule', models.JSONField()),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('status', models.CharField(choices=[('draft', 'Draft'), ('backfilling', 'Backfilling'), ('live', 'Live'), ('paused', 'Paused'), ('error', 'Error')], default='draft', max_length=11)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='personas', to='keys.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "slug",
+                    models.CharField(
+                        max_length=64,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?\\Z",
+                                "Lower-case letters, digits, - and _; at most 64.",
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("rule", models.JSONField()),
+                ("version", models.PositiveIntegerField(default=1)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("backfilling", "Backfilling"),
+                            ("live", "Live"),
+                            ("paused", "Paused"),
+                            ("error", "Error"),
+                        ],
+                        default="draft",
+                        max_length=11,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="personas", to="keys.project"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PersonaVersion',
+            name="PersonaVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.PositiveIntegerField()),
-                ('rule', models.JSONField()),
-                ('author', models.CharField(blank=True, max_length=200)),
-                ('at', models.DateTimeField(auto_now_add=True)),
-                ('persona', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='segments.persona')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("version", models.PositiveIntegerField()),
+                ("rule", models.JSONField()),
+                ("author", models.CharField(blank=True, max_length=200)),
+                ("at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "persona",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="versions", to="segments.persona"
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='persona',
-            constraint=models.UniqueConstraint(condition=models.Q(('deleted_at', None)), fields=('project', 'slug'), name='segments_persona_slug'),
+            model_name="persona",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("deleted_at", None)), fields=("project", "slug"), name="segments_persona_slug"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='personaversion',
-            constraint=models.UniqueConstraint(fields=('persona', 'version'), name='segments_personaversion_once'),
+            model_name="personaversion",
+            constraint=models.UniqueConstraint(fields=("persona", "version"), name="segments_personaversion_once"),
         ),
     ]

@@ -1,0 +1,40 @@
+"""Fixtures that all parts share: Alice owns, Bob is a member, Charlie is an outsider."""
+
+import pytest
+from django.contrib.auth.models import User
+
+from keys.models import Member, Project
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    """Operator of the installation and owner of the project."""
+    return User.objects.create_superuser("alice", "alice@example.com", "alice-password")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return User.objects.create_user("bob", "bob@example.com", "bob-password")
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    """Signed in, member of nothing."""
+    return User.objects.create_user("charlie", "charlie@example.com", "charlie-password")
+
+
+@pytest.fixture
+def project(alice: User, bob: User) -> Project:
+    """Alice's shop, with Bob as its editor."""
+    project = Project.objects.create(slug="shop", name="Alice's shop")
+    Member.objects.create(project=project, user=alice, role=Member.Role.OWNER)
+    Member.objects.create(project=project, user=bob, role=Member.Role.EDITOR)
+    return project
+
+
+@pytest.fixture
+def other_project(charlie: User) -> Project:
+    """Charlie's own project: nothing of Alice's may ever be seen through it."""
+    project = Project.objects.create(slug="elsewhere", name="Charlie's place")
+    Member.objects.create(project=project, user=charlie, role=Member.Role.OWNER)
+    return project
