@@ -10,6 +10,8 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 
+from persona.lib.clock import MS_PER_DAY
+
 SLUG = RegexValidator(r"\A[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?\Z", "Lower-case letters, digits, - and _; at most 64.")
 
 
@@ -55,6 +57,11 @@ class Project(models.Model):
     def options(self) -> ProjectSettings:
         """The settings, checked and with their defaults."""
         return msgspec.convert(self.settings, ProjectSettings)
+
+    @property
+    def retention(self) -> int:
+        """How long an event counts, in ms."""
+        return (self.options.retention_days or int(settings.PERSONA_RETENTION_DAYS)) * MS_PER_DAY
 
 
 class Member(models.Model):

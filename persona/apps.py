@@ -1,10 +1,13 @@
 """The wiring app: loads the Celery application with Django, so that every process publishes to the same broker."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class PersonaConfig(AppConfig):
     name = "persona"
 
     def ready(self) -> None:
-        from persona import celery, checks  # noqa: F401 - registers itself; needs the settings first
+        from persona import broker, celery, checks  # noqa: F401 - they register themselves; need the settings first
+
+        post_migrate.connect(broker.install, sender=self, dispatch_uid="persona.broker")

@@ -53,6 +53,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "persona.middleware.request_id",
+    "persona.middleware.content_policy",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -79,6 +80,7 @@ TEMPLATES = [
 ]
 
 # --- PostgreSQL ---------------------------------------------------------------------------------------------------
+PREPARE_STATEMENTS = env.flag("PERSONA_PREPARE_STATEMENTS", default=True)
 
 
 def database(name: str, url: str) -> dict[str, Any]:
@@ -96,7 +98,8 @@ def database(name: str, url: str) -> dict[str, Any]:
         "PORT": options.pop("port", ""),
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 5, **options},
+        # Only the hot paths' own cursors prepare; a pgbouncer in transaction mode wants it off.
+        "OPTIONS": {"connect_timeout": 5, "prepare_threshold": 2 if PREPARE_STATEMENTS else None, **options},
     }
 
 
@@ -137,6 +140,7 @@ PERSONA_SHARDS = env.number("PERSONA_SHARDS", 8, least=1, most=256)
 # --- Stream -------------------------------------------------------------------------------------------------------
 PERSONA_STREAM_HEARTBEAT = env.number("PERSONA_STREAM_HEARTBEAT", 15, least=1)  # seconds
 PERSONA_STREAM_IDLE = env.number("PERSONA_STREAM_IDLE", 900, least=1)  # seconds without a change, then the end
+PERSONA_STREAM_AGE = env.number("PERSONA_STREAM_AGE", 14_400, least=1)  # seconds at most, less up to a fifth by chance
 
 # --- People and pages ---------------------------------------------------------------------------------------------
 AUTH_PASSWORD_VALIDATORS = [
@@ -144,7 +148,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "signin"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.flag("PERSONA_HTTPS", default=False)

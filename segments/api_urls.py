@@ -1,0 +1,14 @@
+"""Routes of the management API under /api/projects/<project>/; each with and without the trailing slash."""
+
+from django.urls import path, re_path
+
+from segments import api
+
+urlpatterns = [
+    re_path(r"^personas/?$", api.Personas.as_view()),
+    re_path(r"^personas/(?P<slug>[^/]+)/?$", api.PersonaDetail.as_view()),
+    re_path(r"^personas/(?P<slug>[^/]+)/members/?$", api.Members.as_view()),
+    re_path(r"^profiles/?$", api.ProfileDetail.as_view()),
+    path("profiles/<path:reference>", api.ProfileDetail.as_view()),
+    re_path(r"^changes/?$", api.Changes.as_view()),
+]

@@ -1,0 +1,97 @@
+"""Record: memberships and the change log, together, in the evaluator's transaction. Nobody else writes either.
+
+The log's numbers are taken last, under the head's row lock, so they are gap-free and in commit order; the lock is
+held for the commit alone.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from psycopg import Cursor
+
+from segments import bell
+from segments.judge import Flip, Verdict
+
+MEMBERSHIPS = """
+insert into segments_membership
+    (project_id, profile_id, persona_id, shard, is_member, since, version, recheck_at)
+select %s, * from unnest(%s::bigint[], %s::bigint[], %s::smallint[], %s::boolean[], %s::bigint[], %s::integer[],
+    %s::bigint[])
+on conflict (project_id, profile_id, persona_id) do update set is_member = excluded.is_member,
+    since = excluded.since, version = excluded.version, recheck_at = excluded.recheck_at
+"""
+LOG = """
+with head as (
+    update segments_head set last_seq = last_seq + %(n)s where project_id = %(project)s returning last_seq
+), logged as (
+    insert into segments_change
+        (project_id, seq, profile_id, persona_id, op, at, cause, version, trigger, late_ms, silent)
+    select %(project)s, head.last_seq - %(n)s + row.o, row.profile, row.persona, row.op, row.at, row.cause, row.version,
+        row.trigger, row.late, row.silent
+    from head, unnest(%(profiles)s::bigint[], %(personas)s::bigint[], %(ops)s::text[], %(ats)s::bigint[],
+        %(causes)s::text[], %(versions)s::integer[], %(triggers)s::bytea[], %(lates)s::bigint[],
+        %(silents)s::boolean[]) with ordinality
+        as row(profile, persona, op, at, cause, version, trigger, late, silent, o)
+)
+select last_seq from head
+"""
+
+
+class Decided(msgspec.Struct, frozen=True, gc=False):
+    """The verdict on one profile and persona, ready to be stored."""
+
+    profile: int
+    persona: int
+    shard: int
+    version: int
+    verdict: Verdict
+    silent: bool = False
+
+
+def record(cursor: Cursor[tuple[Any, ...]], project_id: int, decided: Iterable[Decided]) -> int:
+    """Store what moved; the number of log rows. The caller holds the lanes and commits at once."""
+    written = [one for one in decided if one.verdict.write]
+    if not written:
+        return 0
+    cursor.execute(
+        MEMBERSHIPS,
+        (
+            project_id,
+            [one.profile for one in written],
+            [one.persona for one in written],
+            [one.shard for one in written],
+            [one.verdict.is_member for one in written],
+            [one.verdict.since for one in written],
+            [one.version for one in written],
+            [one.verdict.recheck_at for one in written],
+        ),
+    )
+    rows = [(flip, one) for one in written for flip in one.verdict.flips]
+    if rows:
+        rows.sort(key=lambda row: row[0].at)  # stable: the flips of a pair stay in their order
+        _log(cursor, project_id, rows)
+    return len(rows)
+
+
+def _log(cursor: Cursor[tuple[Any, ...]], project_id: int, rows: list[tuple[Flip, Decided]]) -> None:
+    cursor.execute(
+        LOG,
+        {
+            "project": project_id,
+            "n": len(rows),
+            "profiles": [one.profile for _, one in rows],
+            "personas": [one.persona for _, one in rows],
+            "ops": ["enter" if flip.enters else "leave" for flip, _ in rows],
+            "ats": [flip.at for flip, _ in rows],
+            "causes": [flip.cause for flip, _ in rows],
+            "versions": [one.version for _, one in rows],
+            "triggers": [flip.trigger for flip, _ in rows],
+            "lates": [flip.late_ms for flip, _ in rows],
+            "silents": [one.silent for _, one in rows],
+        },
+    )
+    row = cursor.fetchone()
+    if row is None:
+        raise LookupError(f"project {project_id} has no head row: its log cannot be numbered")
+    bell.ring(project_id, row[0])

@@ -1,0 +1,123 @@
+"""The compiled personas of a project, as the evaluator uses them: read once per version of all its rules."""
+
+from typing import Any
+
+import msgspec
+from psycopg import Cursor
+
+from ingestion import stale
+from ingestion.stale import Mark
+from keys.models import Project
+from segments import facts, rules
+from segments.facts import PlanRow
+from segments.models import Persona
+from segments.rules import Compiled
+
+Rows = Cursor[tuple[Any, ...]]
+EVALUATED = (Persona.Status.LIVE, Persona.Status.BACKFILLING)
+
+
+class Definition(msgspec.Struct, frozen=True, gc=False):
+    """One live persona, ready to be judged. `names` are the events its rule looks at; `any_event`: all of them."""
+
+    persona_id: int
+    version: int
+    compiled: Compiled
+    names: frozenset[str]
+    any_event: bool
+    on_traits: bool
+
+
+class Definitions:
+    """All live personas of a project at one rules_version, indexed by what can move them."""
+
+    def __init__(self, rules_version: int, shards: int, retention: int, personas: tuple[Definition, ...]) -> None:
+        self.rules_version = rules_version
+        self.shards = shards
+        self.retention = retention  # ms
+        self.personas = {persona.persona_id: persona for persona in personas}
+        self.name_ids: dict[str, int] = {}
+        self._by_name: dict[str, list[int]] = {}
+        for persona in personas:
+            for name in persona.names:
+                self._by_name.setdefault(name, []).append(persona.persona_id)
+        self._everything = frozenset(self.personas)
+        self._on_traits = frozenset(p.persona_id for p in personas if p.on_traits)
+        self._any_event = frozenset(p.persona_id for p in personas if p.any_event)
+        self._touched: dict[tuple[int, tuple[int, ...]], frozenset[int]] = {}
+        self._plans: dict[frozenset[int], tuple[PlanRow, ...]] = {}
+
+    def learn_names(self, cursor: Rows, project_id: int) -> None:
+        """Find the ids of names that had none yet: an event of that name may have come meanwhile."""
+        missing = [name for name in self._by_name if name not in self.name_ids]
+        found = facts.name_ids(cursor, project_id, missing) if missing else {}
+        if found:
+            self.name_ids.update(found)
+            self._touched.clear()
+            self._plans.clear()
+
+    def touched(self, mark: Mark) -> frozenset[int]:
+        """The personas that this mark could move."""
+        if mark.what & (stale.NEW | stale.MERGED):
+            return self._everything
+        key = (mark.what, mark.names)
+        known = self._touched.get(key)
+        if known is None:
+            wanted = set(mark.names)
+            ids = {i for name, of in self._by_name.items() if self.name_ids.get(name) in wanted for i in of}
+            known = frozenset(ids).union(
+                self._any_event if wanted else (), self._on_traits if mark.what & stale.TRAITS else ()
+            )
+            _bounded(self._touched)[key] = known
+        return known
+
+    def plan(self, personas: frozenset[int]) -> tuple[PlanRow, ...]:
+        """What those personas need to know of a profile's events."""
+        plan = self._plans.get(personas)
+        if plan is None:
+            needs = rules.merge_needs(self.personas[i].compiled.needs for i in sorted(personas))
+            plan = facts.plan(needs, self.name_ids, self.retention)
+            _bounded(self._plans)[personas] = plan
+        return plan
+
+
+def _bounded(cache: dict[Any, Any]) -> dict[Any, Any]:
+    """The same dict, emptied when it has grown beyond use."""
+    if len(cache) > 4_096:
+        cache.clear()
+    return cache
+
+
+_cache: dict[int, Definitions] = {}  # project id -> its definitions; one small object a project
+
+
+def of_project(cursor: Rows, project_id: int) -> Definitions:
+    """The project's current definitions; from memory while its rules_version stands still."""
+    cursor.execute("select rules_version from segments_head where project_id = %s", (project_id,))
+    row = cursor.fetchone()
+    version = 0 if row is None else int(row[0])
+    known = _cache.get(project_id)
+    if known is None or known.rules_version != version:
+        known = _cache[project_id] = _load(project_id, version)
+    known.learn_names(cursor, project_id)
+    return known
+
+
+def _load(project_id: int, rules_version: int) -> Definitions:
+    project = Project.objects.get(pk=project_id)
+    live = Persona.objects.filter(project=project, status__in=EVALUATED, deleted_at=None).order_by("id")
+    return Definitions(rules_version, project.shards, project.retention, tuple(define(persona) for persona in live))
+
+
+def define(persona: Persona) -> Definition:
+    """Compile one persona. Its rule was checked when it was saved."""
+    rule = rules.parse(persona.rule)
+    compiled = rules.compile_rule(rule)
+    return Definition(
+        persona_id=persona.pk,
+        version=persona.version,
+        compiled=compiled,
+        names=compiled.names - {"*"},
+        any_event="*" in compiled.names,
+        on_traits=compiled.has_traits or rule.identified_only,  # getting a userId is marked as a trait is
+    )

@@ -1,0 +1,222 @@
+"""Evaluate: the stale profiles and due timers of one project's lanes, in one transaction.
+
+Any number of workers may run this. The lanes' row locks keep the order per profile; a crash rolls back and the work
+is there again. What is written goes through segments.changes.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import msgspec
+from django.db import connection, transaction
+from psycopg import Cursor
+
+from ingestion import stale
+from ingestion.stale import Mark
+from persona.lib import ids
+from segments import changes, definitions, facts
+from segments.changes import Decided
+from segments.definitions import Definitions
+from segments.facts import Wanted
+from segments.judge import MERGE, Current, Flip, Verdict, judge
+from segments.rules import Facts
+
+MARK_ROWS = 256  # stale rows a turn: about as many apply transactions
+TIMERS = 2_000  # due timers a turn
+
+CANDIDATES = """
+select project_id from (
+    select distinct project_id from ingestion_staleprofiles
+    union
+    select l.project_id from segments_lane l where exists (
+        select from segments_membership m where m.project_id = l.project_id and m.shard = l.shard
+            and m.recheck_at <= floor(extract(epoch from statement_timestamp()) * 1000)::bigint)
+) waiting order by project_id <= %s, project_id
+"""
+LOCK = """
+select shard from segments_lane l where project_id = %s and (
+    exists (select from ingestion_staleprofiles s where s.project_id = l.project_id and s.shard = l.shard)
+    or exists (
+        select from segments_membership m where m.project_id = l.project_id and m.shard = l.shard
+            and m.recheck_at <= floor(extract(epoch from statement_timestamp()) * 1000)::bigint))
+order by shard for update of l skip locked
+"""
+CLAIM = """
+delete from ingestion_staleprofiles where project_id = %(project)s and (shard, id) in (
+    select shard, id from ingestion_staleprofiles
+    where project_id = %(project)s and shard = any(%(shards)s) order by id limit %(most)s)
+returning items
+"""
+DUE = """
+select profile_id, persona_id, recheck_at from segments_membership
+where project_id = %s and shard = any(%s) and recheck_at <= %s order by recheck_at limit %s
+"""
+CURRENT = """
+select profile_id, persona_id, is_member, since, version, recheck_at from segments_membership
+where project_id = %s and profile_id = any(%s)
+"""
+NOW = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
+
+Rows = Cursor[tuple[Any, ...]]
+Pair = tuple[int, int]  # profile id, persona id
+
+
+class Work(msgspec.Struct):
+    """What one turn has claimed: marks by profile, due instants by pair, and the clock after the claim."""
+
+    project_id: int
+    shards: list[int]
+    marks: dict[int, Mark]
+    due: dict[Pair, int]
+    now: int
+
+
+_last_project = 0  # projects take turns in this process
+
+
+def evaluate_some() -> int:
+    """One turn: the profiles and timers judged; 0 when there was nothing to do or others hold the lanes."""
+    global _last_project
+    for project_id in _candidates():
+        with transaction.atomic():
+            work = _claim(project_id)
+            if work is not None:
+                _last_project = project_id
+                _evaluate(work)
+        if work is not None:
+            return len(work.marks) + len(work.due)
+    return 0
+
+
+def raw_cursor() -> Rows:
+    """A cursor of psycopg's own on Django's connection: server-side parameters and prepared statements."""
+    connection.ensure_connection()
+    return Cursor(connection.connection)
+
+
+def clock(cursor: Rows) -> int:
+    """The database's clock, ms, rounded down: read it after the claim, so that no event of it is later."""
+    cursor.execute(NOW)
+    (now,) = cursor.fetchone() or (0,)
+    return int(now)
+
+
+def _candidates() -> list[int]:
+    with raw_cursor() as cursor:
+        cursor.execute(CANDIDATES, (_last_project,))
+        return [project_id for (project_id,) in cursor.fetchall()]
+
+
+def _claim(project_id: int) -> Work | None:
+    with raw_cursor() as cursor:
+        cursor.execute(LOCK, (project_id,))
+        shards = [shard for (shard,) in cursor.fetchall()]
+        if not shards:
+            return None
+        cursor.execute(CLAIM, {"project": project_id, "shards": shards, "most": MARK_ROWS})
+        marks = united(mark for (items,) in cursor.fetchall() for mark in stale.decode(items))
+        now = clock(cursor)
+        cursor.execute(DUE, (project_id, shards, now, TIMERS))
+        due = {(profile, persona): recheck for profile, persona, recheck in cursor.fetchall()}
+    return Work(project_id, shards, marks, due, now) if marks or due else None
+
+
+def united(marks: Iterable[Mark]) -> dict[int, Mark]:
+    """One mark per profile: what happened is united, the trigger is the event received last."""
+    by_profile: dict[int, Mark] = {}
+    for mark in marks:
+        other = by_profile.get(mark.profile)
+        if other is not None:
+            newest = max(mark, other, key=lambda m: (m.received_at, m.ts, m.uid))
+            mark = msgspec.structs.replace(
+                newest, what=mark.what | other.what, names=tuple(sorted({*mark.names, *other.names}))
+            )
+        by_profile[mark.profile] = mark
+    return by_profile
+
+
+def _evaluate(work: Work) -> None:
+    with raw_cursor() as cursor:
+        defined = definitions.of_project(cursor, work.project_id)
+        current = stored(cursor, work.project_id, {*work.marks, *(profile for profile, _ in work.due)})
+        touched = _touched(work, defined)
+        known = facts.gather(
+            cursor, work.project_id, _wanted(work, defined, touched), retention=defined.retention, now=work.now
+        )
+        decided = [
+            _decide(work, defined, persona, profile, known[profile], current.get((profile, persona)))
+            for profile, personas in touched.items()
+            if profile in known and known[profile].merged_into is None
+            for persona in personas
+        ]
+        merged = {profile for profile, fact in known.items() if fact.merged_into is not None}
+        decided += [
+            leave(work.project_id, defined.shards, pair, membership, cause=MERGE, now=work.now)
+            for pair, membership in current.items()
+            if pair[0] in merged
+        ]
+        changes.record(cursor, work.project_id, decided)
+
+
+def _touched(work: Work, defined: Definitions) -> dict[int, frozenset[int]]:
+    """The personas to judge, for every profile of the claim."""
+    touched = {profile: defined.touched(mark) for profile, mark in work.marks.items()}
+    for profile, persona in work.due:
+        if persona in defined.personas:
+            touched[profile] = touched.get(profile, frozenset()) | {persona}
+    return touched
+
+
+def _wanted(work: Work, defined: Definitions, touched: dict[int, frozenset[int]]) -> dict[int, Wanted]:
+    earliest = dict.fromkeys(touched, work.now)
+    for (profile, _), recheck in work.due.items():
+        earliest[profile] = min(earliest.get(profile, work.now), recheck)
+    wanted = {}
+    for profile, personas in touched.items():
+        plan = defined.plan(personas)
+        mark = work.marks.get(profile)
+        if mark and mark.what & (stale.NEW | stale.MERGED) == stale.NEW:
+            plan = tuple(row for row in plan if row.name_id in mark.names)  # it has no events but these
+        wanted[profile] = Wanted(plan, earliest[profile])
+    return wanted
+
+
+def _decide(
+    work: Work, defined: Definitions, persona: int, profile: int, known: Facts, current: Current | None
+) -> Decided:
+    definition = defined.personas[persona]
+    mark = work.marks.get(profile)
+    named = mark is not None and any(defined.name_ids.get(name) in mark.names for name in definition.names)
+    verdict = judge(
+        partial(definition.compiled.value, known),
+        now=work.now,
+        version=definition.version,
+        current=current,
+        mark=mark,
+        on_traits=definition.on_traits and not named,
+        event_at=partial(_event_at, known, definition.names),
+    )
+    return Decided(
+        profile, persona, ids.shard_of(work.project_id, profile, defined.shards), definition.version, verdict
+    )
+
+
+def _event_at(known: Facts, names: Iterable[str], instant: int) -> bytes | None:
+    """The event that happened exactly then, if one did."""
+    return next((row.uid for name in names for row in known.events.get(name, ()) if row.ts == instant), None)
+
+
+def leave(project_id: int, shards: int, pair: Pair, current: Current, *, cause: str, now: int) -> Decided:
+    """The end of a membership whatever the rule says; what is no member only loses its timer."""
+    profile, persona = pair
+    at = max(now, current.since)
+    flips = (Flip(enters=False, at=at, cause=cause),) if current.is_member else ()
+    verdict = Verdict(flips, is_member=False, since=at if flips else current.since, recheck_at=None, write=True)
+    return Decided(profile, persona, ids.shard_of(project_id, profile, shards), current.version, verdict)
+
+
+def stored(cursor: Rows, project_id: int, profiles: Iterable[int]) -> dict[Pair, Current]:
+    """The memberships of those profiles."""
+    cursor.execute(CURRENT, (project_id, list(profiles)))
+    return {(profile, persona): Current(*rest) for profile, persona, *rest in cursor.fetchall()}

@@ -1,0 +1,103 @@
+"""Wake the workers: one thread per process publishes all tasks, so that no request and no commit ever waits for the
+broker, and a broker that is away costs latency, never data (beat's sweep finds the rows).
+
+The same thread holds the next due timer of all personas, and wakes a worker at that instant.
+"""
+
+import os
+import threading
+import time
+
+from celery import current_app
+from django.db import Error, connection
+from kombu.exceptions import OperationalError as BrokerError
+
+from persona.lib.log import get_logger
+
+DRAIN, BACKFILL = "segments.drain", "segments.backfill"
+GAP = 0.005  # seconds between two messages: what is rung meanwhile becomes one
+LOOK = 0.2  # seconds between two looks at the timers
+COMPLAIN = 30.0  # seconds between two complaints about the same thing
+
+NEXT_DUE = """
+select min(next.recheck_at) - floor(extract(epoch from clock_timestamp()) * 1000)::bigint
+from segments_lane l cross join lateral (
+    select m.recheck_at from segments_membership m
+    where m.project_id = l.project_id and m.shard = l.shard and m.recheck_at is not null
+    order by m.recheck_at limit 1) next
+"""
+
+log = get_logger(__name__)
+
+
+class Publisher:
+    """Sends what was asked for, each task name at most once every GAP."""
+
+    def __init__(self) -> None:
+        self._asked: set[str] = set()
+        self._wake = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+        self._complained = 0.0
+
+    def wake(self, task: str = DRAIN) -> None:
+        """Ask for a worker. Never blocks, never fails; callable from any thread."""
+        self._asked.add(task)
+        self._wake.set()
+        self.start()
+
+    def start(self) -> None:
+        """Run the thread, if it does not run in this process yet (a fork takes no thread along)."""
+        if self._pid == os.getpid() and self._thread is not None and self._thread.is_alive():
+            return
+        with self._lock:
+            if self._pid == os.getpid() and self._thread is not None and self._thread.is_alive():
+                return
+            self._pid = os.getpid()
+            self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        due_at = time.monotonic()  # of the next timer, or of the next look
+        while True:
+            self._wake.wait(max(due_at - time.monotonic(), 0))
+            self._wake.clear()
+            if time.monotonic() >= due_at:
+                due_at = time.monotonic() + self._look()
+            while self._asked:
+                self._send(self._asked.pop())
+            time.sleep(GAP)
+
+    def _look(self) -> float:
+        """Seconds until the next look; asks for a drain when a timer is due."""
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(NEXT_DUE)
+                (left,) = cursor.fetchone() or (None,)
+        except Error as error:
+            connection.close()
+            self._complain("publisher.timers_unknown", error)
+            return LOOK
+        if left is None or left > LOOK * 1000:
+            return LOOK
+        if left <= 0:
+            self._asked.add(DRAIN)
+            return LOOK
+        return float(left) / 1000
+
+    def _send(self, task: str) -> None:
+        try:
+            current_app.send_task(task, ignore_result=True, retry=False)
+        except (BrokerError, OSError) as error:
+            self._complain("publisher.broker_away", error)
+
+    def _complain(self, event: str, error: Exception) -> None:
+        if time.monotonic() - self._complained > COMPLAIN:
+            self._complained = time.monotonic()
+            log.warning(event, error=type(error).__name__)
+
+
+_publisher = Publisher()
+wake = _publisher.wake
+start = _publisher.start

@@ -1,0 +1,158 @@
+"""What people and programs read of personas and profiles: members, memberships, the instants at which they end."""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+import msgspec
+from django.db.models import Count
+
+from ingestion.models import Alias, Profile
+from keys.models import Project
+from persona.lib.clock import rfc3339
+from segments import definitions, evaluator, facts
+from segments.definitions import Definitions
+from segments.facts import Wanted
+from segments.models import Membership, Persona
+from segments.rules import INF, Facts
+
+STEPS = 1_000  # instants looked at when asking when somebody leaves; more is answered with "not known"
+Pair = tuple[int, int]
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One member of a persona. Instants are RFC 3339; leaves_at is None if time alone never ends it."""
+
+    profile: str
+    external_ids: list[str]
+    since: str
+    leaves_at: str | None
+
+
+class Belongs(msgspec.Struct, frozen=True):
+    """One persona of a profile."""
+
+    persona: str
+    since: str
+    leaves_at: str | None
+
+
+def members(*, persona: Persona, after: int, limit: int) -> tuple[list[Member], int | None]:
+    """A page of the members with a profile id above `after`, and the id to go on from (None: that was all)."""
+    rows = list(
+        Membership.objects.filter(
+            project_id=persona.project_id, persona_id=persona.pk, is_member=True, profile_id__gt=after
+        ).order_by("profile_id")[: limit + 1]
+    )
+    page = rows[:limit]
+    found = {row.profile_id for row in page}
+    public = dict(Profile.objects.filter(project_id=persona.project_id, id__in=found).values_list("id", "public_id"))
+    external = external_ids(persona.project_id, found)
+    leaves = leaving(persona.project, [(row.profile_id, persona.pk) for row in page])
+    results = [
+        Member(
+            public.get(row.profile_id, ""),
+            external.get(row.profile_id, []),
+            rfc3339(row.since),
+            leaves.get((row.profile_id, row.persona_id)),
+        )
+        for row in page
+    ]
+    return results, page[-1].profile_id if len(rows) > limit else None
+
+
+def sizes(project_id: int) -> dict[int, int]:
+    """Members now, by persona."""
+    rows = Membership.objects.filter(project_id=project_id, is_member=True).values("persona_id")
+    return dict(rows.annotate(n=Count("profile_id")).values_list("persona_id", "n"))
+
+
+def belongings(*, project: Project, profile_id: int) -> list[Belongs]:
+    """The personas that a profile is in."""
+    rows = list(Membership.objects.filter(project=project, profile_id=profile_id, is_member=True))
+    slugs = dict(
+        Persona.objects.filter(project=project, id__in=[row.persona_id for row in rows]).values_list("id", "slug")
+    )
+    leaves = leaving(project, [(profile_id, row.persona_id) for row in rows])
+    found = [
+        Belongs(slugs[row.persona_id], rfc3339(row.since), leaves.get((profile_id, row.persona_id)))
+        for row in rows
+        if row.persona_id in slugs
+    ]
+    return sorted(found, key=lambda one: one.persona)
+
+
+def external_ids(project_id: int, profiles: Iterable[int]) -> dict[int, list[str]]:
+    """The ids by which the outside knows those profiles, user ids first."""
+    known: dict[int, list[str]] = {}
+    order = {Alias.Kind.USER: 0, Alias.Kind.ANONYMOUS: 1, Alias.Kind.SESSION: 2}
+    rows = Alias.objects.filter(project_id=project_id, profile_id__in=list(profiles))
+    for row in sorted(rows, key=lambda row: (order[Alias.Kind(row.kind)], row.external_id)):
+        known.setdefault(row.profile_id, []).append(row.external_id)
+    return known
+
+
+def leaving(project: Project, pairs: Iterable[Pair]) -> dict[Pair, str | None]:
+    """When each pair's membership ends if nothing happens. Stored timers may be early, so this asks the rules."""
+    wanted_pairs = list(pairs)
+    if not wanted_pairs:
+        return {}
+    with evaluator.raw_cursor() as cursor:
+        defined = definitions.of_project(cursor, project.pk)
+        now = evaluator.clock(cursor)
+        wanted = _wanted(defined, wanted_pairs, now)
+        known = facts.gather(cursor, project.pk, wanted, retention=defined.retention, now=now) if wanted else {}
+    return {
+        pair: _leaves_at(defined, known[pair[0]], pair[1], now)
+        for pair in wanted_pairs
+        if pair[0] in known and pair[1] in defined.personas
+    }
+
+
+def _wanted(defined: Definitions, pairs: Iterable[Pair], now: int) -> Mapping[int, Wanted]:
+    personas: dict[int, set[int]] = {}
+    for profile, persona in pairs:
+        if persona in defined.personas:
+            personas.setdefault(profile, set()).add(persona)
+    return {profile: Wanted(defined.plan(frozenset(of)), now) for profile, of in personas.items()}
+
+
+def _leaves_at(defined: Definitions, known: Facts, persona: int, now: int) -> str | None:
+    value = partial(defined.personas[persona].compiled.value, known)
+    instant = now
+    for _ in range(STEPS):
+        f = value(instant)
+        if f <= 0:
+            return rfc3339(instant)
+        if f >= INF:
+            return None
+        instant = f
+    return None
+
+
+def profile_by(project: Project, *, reference: str = "", kind: str = "") -> Profile | None:
+    """The profile with that public id (kind "") or external id, following merges; None if there is none."""
+    profiles = Profile.objects.filter(project=project)
+    if kind:
+        alias = Alias.objects.filter(project=project, kind=kind, external_id=reference).first()
+        found = profiles.filter(id=alias.profile_id).first() if alias else None
+    else:
+        found = profiles.filter(public_id=reference).first()
+    while found is not None and found.merged_into is not None:
+        found = profiles.filter(id=found.merged_into).first()
+    return found
+
+
+def page_token(profile_id: int | None) -> str | None:
+    """The opaque cursor of a page."""
+    return None if profile_id is None else base64.urlsafe_b64encode(b"p%d" % profile_id).decode().rstrip("=")
+
+
+def page_from(token: str) -> int | None:
+    """The profile id of a cursor, or None if it is not one of ours."""
+    try:
+        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (binascii.Error, ValueError):
+        return None
+    return int(text[1:]) if text[:1] == b"p" and text[1:].isdigit() and len(text) < 20 else None

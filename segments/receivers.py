@@ -1,0 +1,29 @@
+"""What segments does when something happens below it."""
+
+from typing import Any
+
+from django.db import connection
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+
+from ingestion.signals import accepted
+from keys.models import Project
+from segments import publisher
+
+
+@receiver(accepted, dispatch_uid="segments.wake")
+def wake(**_: Any) -> None:
+    """New batches lie in the inbox: a worker, please."""
+    publisher.wake()
+
+
+@receiver(post_save, sender=Project, dispatch_uid="segments.lanes")
+def make_lanes(instance: Project, **_: Any) -> None:
+    """A project has one lane a shard and one head, from its first moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into segments_lane (project_id, shard)"
+            " select %s, generate_series(0, %s - 1) on conflict do nothing",
+            [instance.pk, instance.shards],
+        )
+        cursor.execute("insert into segments_head (project_id) values (%s) on conflict do nothing", [instance.pk])

@@ -1,0 +1,47 @@
+"""The Celery tasks: they only call. The rows are the messages; a task that is lost or doubled changes nothing."""
+
+import time
+
+from celery import shared_task
+from django.db import connection
+from ingestion.tasks import apply_some
+
+from segments import publisher
+from segments.backfill import backfill_some
+from segments.evaluator import evaluate_some
+
+BUDGET = 2.0  # seconds a task works before it makes room: a stop never waits longer
+
+
+@shared_task(name="segments.drain", ignore_result=True)
+def drain() -> None:
+    """Apply and evaluate until both find nothing, each tried once more after its locks are released."""
+    deadline = time.monotonic() + BUDGET
+    while apply_some() + evaluate_some():
+        if time.monotonic() > deadline:
+            publisher.wake(publisher.DRAIN)
+            return
+
+
+@shared_task(name="segments.sweep", ignore_result=True)
+def sweep() -> None:
+    """The safety net, once a second: whatever a lost nudge left lying."""
+    drain()
+    if _backfill_waits():
+        publisher.wake(publisher.BACKFILL)
+
+
+@shared_task(name="segments.backfill", ignore_result=True)
+def backfill() -> None:
+    """Pages until none is left."""
+    deadline = time.monotonic() + BUDGET
+    while backfill_some():
+        if time.monotonic() > deadline:
+            publisher.wake(publisher.BACKFILL)
+            return
+
+
+def _backfill_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("select exists (select from segments_backfilljob where not done)")
+        return bool((cursor.fetchone() or (False,))[0])
