@@ -1,0 +1,145 @@
+"""The rule language by its plain definitions: every node from the raw list of events, no trick, no reuse.
+
+It reads the JSON document itself and shares no code with segments.rules.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+Json = dict[str, Any]
+Event = tuple[str, int, bytes, Json, Json]  # name, ts, uid, properties, context; in any order
+
+UNITS = {"D": 86_400_000, "H": 3_600_000, "M": 60_000, "S": 1_000}
+
+
+class World:
+    """One profile at one instant."""
+
+    def __init__(
+        self, events: list[Event], *, now: int, traits: Json | None = None, identified: bool = False, retention: int
+    ) -> None:
+        self.events = [event for event in events if event[1] <= now and now - event[1] < retention]
+        self.now, self.traits, self.identified = now, traits or {}, identified
+
+
+def member(document: Json, world: World) -> bool:
+    if document.get("identified_only") and not world.identified:
+        return False
+    return holds(document["rule"], world)
+
+
+def holds(node: Json, world: World) -> bool:
+    match node["op"]:
+        case "all":
+            return all(holds(each, world) for each in node["of"])
+        case "any":
+            return any(holds(each, world) for each in node["of"])
+        case "not":
+            return not holds(node["of"], world)
+        case "trait":
+            return compare(find(world.traits, keys(node["path"])), node["cmp"], node.get("value"))
+        case "event":
+            return compare(aggregate(node, world), node["cmp"], node.get("value"))
+    raise AssertionError(node)
+
+
+def aggregate(node: Json, world: World) -> Any:
+    agg = node.get("agg", {"fn": "count"})
+    rows = [event for event in world.events if event[0] == node["event"] and inside(node, event[1], world.now)]
+    rows = [event for event in rows if "where" not in node or fits(node["where"], event)]
+    if agg["fn"] == "count":
+        return len(rows)
+    values = [find_in(agg["prop"], event) for event in sorted(rows, key=lambda event: (event[1], event[2]))]
+    numbers = [value for value in values if is_number(value)]
+    functions: dict[str, Callable[[], Any]] = {
+        "sum": lambda: add(numbers),
+        "avg": lambda: add(numbers) / len(numbers) if numbers else None,
+        "min": lambda: min(numbers, default=None),
+        "max": lambda: max(numbers, default=None),
+        "distinct": lambda: len({scalar(value) for value in values if scalar(value)}),
+        "first": lambda: values[0] if values else None,
+        "last": lambda: values[-1] if values else None,
+    }
+    return functions[agg["fn"]]()
+
+
+def inside(node: Json, ts: int, now: int) -> bool:
+    return "window" not in node or 0 <= now - ts < milliseconds(node["window"]["last"])
+
+
+def fits(node: Json, event: Event) -> bool:
+    match node["op"]:
+        case "all":
+            return all(fits(each, event) for each in node["of"])
+        case "any":
+            return any(fits(each, event) for each in node["of"])
+        case "not":
+            return not fits(node["of"], event)
+    return compare(find_in(node["path"], event), node["cmp"], node.get("value"))
+
+
+def compare(found: Any, cmp: str, value: Any) -> bool:
+    if cmp in ("exists", "missing"):
+        return (found is None) is (cmp == "missing")
+    if cmp == "eq":
+        return same(found, value)
+    if cmp == "in":
+        return any(same(found, each) for each in value)
+    if cmp == "prefix":
+        return isinstance(found, str) and found.startswith(value)
+    if cmp == "contains":
+        if isinstance(found, list):
+            return any(same(each, value) for each in found)
+        return isinstance(found, str) and isinstance(value, str) and value in found
+    if not (is_number(found) and is_number(value)) and not (isinstance(found, str) and isinstance(value, str)):
+        return False
+    return bool({"gt": found > value, "gte": found >= value, "lt": found < value, "lte": found <= value}[cmp])
+
+
+def same(one: Any, other: Any) -> bool:
+    return scalar(one) is not None and scalar(one) == scalar(other)
+
+
+def scalar(value: Any) -> str | None:
+    """A text that two scalars share iff they are equal and of one JSON type."""
+    if is_number(value):
+        return f"number {int(value) if value == int(value) else value!r}"
+    return json.dumps(value) if isinstance(value, bool | str) else None
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def add(numbers: list[Any]) -> Any:
+    return sum(numbers) if all(isinstance(number, int) for number in numbers) else math.fsum(numbers)
+
+
+def find_in(path: str, event: Event) -> Any:
+    steps = keys(path)
+    if len(steps) > 1 and path.startswith("context."):
+        return find(event[4], steps[1:])
+    if len(steps) > 1 and path.startswith("properties."):
+        return find(event[3], steps[1:])
+    return find(event[3], steps)
+
+
+def keys(path: str) -> list[str]:
+    """The keys; quoted ones keep their quotes."""
+    return re.findall(r'"[^"]+"|[^".]+', path)
+
+
+def find(inside_: Any, steps: list[str]) -> Any:
+    if not isinstance(inside_, dict):
+        return None
+    if not any(step.startswith('"') for step in steps) and inside_.get(".".join(steps)) is not None:
+        return inside_[".".join(steps)]
+    inner = inside_.get(steps[0].strip('"'))
+    return inner if len(steps) == 1 else find(inner, steps[1:])
+
+
+def milliseconds(duration: str) -> int:
+    return round(sum(float(n) * UNITS[unit] for n, unit in re.findall(r"([\d.]+)([DHMS])", duration)))
