@@ -1,0 +1,97 @@
+"""What one process remembers of one project's log: the newest frames, encoded once for all of its streams."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from persona.lib import clock, sse
+from segments.log import LogRow
+
+RING = 4_096  # frames kept; a stream further behind reads the table
+PIECE = 256  # rows looked at for one write: 64 KB at most goes into a socket at once
+
+
+class Piece(NamedTuple):
+    """A stream's next bytes: when they are written it has been served up to `to`; `changes` counts segment.updated."""
+
+    to: int
+    body: bytes
+    changes: int
+
+
+class Framed(NamedTuple):
+    """A row of the log as it goes over the wire; silent rows are empty."""
+
+    persona_id: int
+    wire: bytes
+
+
+class _Data(msgspec.Struct):
+    profile: str
+    persona: str
+    op: str
+    at: str
+    cause: str
+    version: int
+
+
+def framed(row: LogRow) -> Framed:
+    """The frame of one row."""
+    if row.silent:
+        return Framed(row.persona_id, b"")
+    data = _Data(row.profile, row.persona, row.op, clock.rfc3339(row.at), row.cause, row.version)
+    return Framed(row.persona_id, sse.frame(row.seq, "segment.updated", msgspec.json.encode(data).decode()))
+
+
+def heartbeat(cursor: int) -> bytes:
+    """Takes no number of its own: to resume from it misses nothing and repeats nothing."""
+    return sse.frame(cursor, "heartbeat", "{}")
+
+
+def reset(oldest: int, head: int) -> Piece:
+    """The cursor leads nowhere: what the reader has is no copy any more. It goes on from the oldest kept row."""
+    data = msgspec.json.encode({"oldest": oldest, "head": head}).decode()
+    return Piece(oldest - 1, sse.frame(oldest - 1, "reset", data), 0)
+
+
+def joined(frames: Iterable[Framed], personas: frozenset[int] | None, to: int) -> Piece:
+    """One piece of those frames that the filter lets through."""
+    wires = [frame.wire for frame in frames if frame.wire and (personas is None or frame.persona_id in personas)]
+    return Piece(to, b"".join(wires), len(wires))
+
+
+class Feed:
+    """The ring. `cursor`: everything up to it was read; what is above `floor` is still here."""
+
+    def __init__(self, project_id: int) -> None:
+        self.project_id = project_id
+        self.cursor = self.floor = 0
+        self._frames: dict[int, Framed] = {}
+        # Most streams stand at the same place and want the same: their bytes are joined once.
+        self._pieces: dict[tuple[int, frozenset[int] | None], Piece] = {}
+
+    def restart(self, head: int) -> None:
+        """Forget everything; begin after `head`."""
+        self.cursor = self.floor = head
+        self._frames.clear()
+        self._pieces.clear()
+
+    def extend(self, rows: Iterable[LogRow]) -> None:
+        """Append what was read after `cursor`, in order."""
+        for row in rows:
+            self._frames[row.seq] = framed(row)
+            self.cursor = row.seq
+        while self.cursor - self.floor > RING:
+            self.floor += 1
+            self._frames.pop(self.floor, None)
+        self._pieces.clear()
+
+    def piece(self, cursor: int, personas: frozenset[int] | None) -> Piece:
+        """What comes after `cursor` (which is not below the floor), at most PIECE rows."""
+        piece = self._pieces.get((cursor, personas))
+        if piece is None:
+            to = min(self.cursor, cursor + PIECE)
+            frames = [self._frames[seq] for seq in range(cursor + 1, to + 1) if seq in self._frames]
+            piece = self._pieces[cursor, personas] = joined(frames, personas, to)
+        return piece

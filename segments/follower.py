@@ -1,0 +1,173 @@
+"""Follows one project's log for all of its open streams in this process."""
+
+import asyncio
+import contextvars
+from collections.abc import Coroutine
+from typing import Any
+
+from persona.lib.log import get_logger
+from segments import feed
+from segments.connection import Connection, Suspended, finish
+from segments.feed import Feed, Piece, framed, joined
+from segments.reader import Reader
+
+log = get_logger(__name__)
+
+PAGE = 1_000  # rows of one statement
+AT_ONCE = 256  # streams served before others get their turn on the event loop
+
+
+def spawn(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task that does not inherit the context of the request which happened to start it."""
+    return asyncio.get_running_loop().create_task(coroutine, context=contextvars.Context())
+
+
+class Follower:
+    """Reads what is new when the bell rings or the heart beats, and hands it to every stream.
+
+    `live` reads for the feed, `pages` for streams that are behind it: a crowd that catches up delays nobody else.
+    """
+
+    def __init__(self, project_id: int, *, live: Reader, pages: Reader) -> None:
+        self.feed = Feed(project_id)
+        self.connections: set[Connection] = set()
+        self.users = 0  # streams open or being opened: as long as there are any, it stays
+        self._live = live
+        self._pages = pages
+        self._turn = asyncio.Lock()
+        self._started = False
+        self._rung = asyncio.Event()
+        self._beaten = False
+        self._task = spawn(self._follow())
+
+    # --- From outside ------------------------------------------------------------------------------------------------
+
+    def ring(self) -> None:
+        """There may be something new."""
+        self._rung.set()
+
+    def beat(self) -> None:
+        """To every stream that has been served all there is; and look at the log, should a bell have been lost."""
+        self._beaten = True
+        self._rung.set()
+        piece = Piece(self.feed.cursor, feed.heartbeat(self.feed.cursor), 0)
+        for connection in list(self.connections):
+            if connection.cursor == piece.to:
+                self._begin(connection, piece)
+
+    async def bounds(self) -> tuple[int, int]:
+        """The log's oldest and newest number now; the feed then reaches at least to the newest."""
+        oldest, head = await self._live.bounds(self.feed.project_id)
+        if not self._started or self.feed.cursor < head:
+            async with self._turn:
+                await self._read()
+        return oldest, head
+
+    def join(self, connection: Connection) -> None:
+        """Serve this stream from now on."""
+        self.connections.add(connection)
+        self._serve(connection)
+
+    def leave(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        if connection.catching_up is not None:
+            connection.catching_up.cancel()
+
+    def stop(self) -> None:
+        self._task.cancel()
+
+    # --- The log -----------------------------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        while True:
+            await self._rung.wait()
+            self._rung.clear()
+            beaten, self._beaten = self._beaten, False
+            try:
+                async with self._turn:
+                    await self._read()
+                    if beaten:
+                        await self._check_bounds()
+            except Exception:
+                log.exception("stream.turn_failed", project=self.feed.project_id)
+
+    async def _read(self) -> None:
+        """Everything after the feed's cursor, to every stream."""
+        if not self._started:
+            _, head = await self._live.bounds(self.feed.project_id)
+            self.feed.restart(head)
+            self._started = True
+        while True:
+            rows = await self._live.after(self.feed.project_id, self.feed.cursor, None, PAGE)
+            if rows:
+                if rows[0].seq != self.feed.cursor + 1:
+                    self._restart(rows[0].seq - 1)
+                self.feed.extend(rows)
+                await self._deliver()
+            if len(rows) < PAGE:
+                return
+
+    async def _check_bounds(self) -> None:
+        """A failover to an older copy, or pruning while the database was away for long: every stream must be told."""
+        oldest, head = await self._live.bounds(self.feed.project_id)
+        if not oldest - 1 <= self.feed.cursor <= head:
+            self._restart(head)
+            await self._deliver()
+
+    def _restart(self, head: int) -> None:
+        """The log does not go on where the feed ended. Streams that stand elsewhere find out by their pages."""
+        log.warning("stream.log_broken", project=self.feed.project_id, served=self.feed.cursor, goes_on_after=head)
+        self.feed.restart(head)
+
+    async def _deliver(self) -> None:
+        for index, connection in enumerate(list(self.connections), 1):
+            self._serve(connection)
+            if index % AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    # --- The streams -------------------------------------------------------------------------------------------------
+
+    def _serve(self, connection: Connection) -> None:
+        """All that is in memory, at once; what is not, or what does not fit into the socket, by a task."""
+        while not connection.ended and connection.catching_up is None and connection.cursor != self.feed.cursor:
+            if not self.feed.floor <= connection.cursor < self.feed.cursor:
+                self._catch_up(connection, None)
+            else:
+                self._begin(connection, self.feed.piece(connection.cursor, connection.personas))
+
+    def _begin(self, connection: Connection, piece: Piece) -> None:
+        if connection.ended or connection.catching_up is not None:
+            return
+        suspended = connection.begin(piece)
+        if suspended is not None:
+            self._catch_up(connection, (suspended, piece))
+
+    def _catch_up(self, connection: Connection, unfinished: tuple[Suspended, Piece] | None) -> None:
+        connection.catching_up = spawn(self._caught_up(connection, unfinished))
+
+    async def _caught_up(self, connection: Connection, unfinished: tuple[Suspended, Piece] | None) -> None:
+        try:
+            if unfinished is not None:
+                await finish(unfinished[0])
+                connection.advance(unfinished[1])
+            while connection.cursor != self.feed.cursor:
+                await connection.write(await self._next(connection))
+        except Exception:
+            log.exception("stream.reader_failed", project=self.feed.project_id)
+            connection.end()
+        finally:
+            # Nothing awaits between the loop's last look and this: no delivery can fall in between.
+            connection.catching_up = None
+
+    async def _next(self, connection: Connection) -> Piece:
+        """From memory if it reaches back far enough, else a page of the table."""
+        cursor, personas, top = connection.cursor, connection.personas, self.feed.cursor
+        if self.feed.floor <= cursor < top:
+            return self.feed.piece(cursor, personas)
+        rows = await self._pages.after(self.feed.project_id, cursor, personas, PAGE)
+        # Asked after the rows: if they were pruned while we read, some may be missing from the page.
+        oldest, head = await self._pages.bounds(self.feed.project_id)
+        if cursor < oldest - 1 or cursor > top:
+            return feed.reset(oldest, head)
+        to = min(rows[-1].seq, top) if len(rows) == PAGE else top
+        return joined([framed(row) for row in rows if row.seq <= to], personas, to)

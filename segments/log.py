@@ -1,0 +1,75 @@
+"""The change log, read: the one way in which everybody follows a project's enters and leaves.
+
+Numbers are gap-free and in commit order, so whoever has read up to n and asks for what comes after n misses nothing.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+from django.db import connection
+
+# The inner select is limited before it is joined: the plan stays a walk along the primary key, however large the
+# tables are. Outer joins, because a row of the log must never be missing from an answer.
+AFTER = """
+select c.seq, coalesce(p.public_id, ''), c.profile_id, coalesce(s.slug, ''), c.persona_id, c.op, c.at, c.cause,
+       c.version, encode(c.trigger, 'hex'), c.late_ms, c.silent
+from (select * from segments_change
+      where project_id = %(project)s and seq > %(seq)s
+        and (%(personas)s::bigint[] is null or persona_id = any(%(personas)s::bigint[]))
+      order by seq limit %(limit)s) c
+left join ingestion_profile p on p.project_id = c.project_id and p.id = c.profile_id
+left join segments_persona s on s.project_id = c.project_id and s.id = c.persona_id
+where c.project_id = %(project)s
+order by c.seq
+"""
+
+# An empty log begins one after its head. One statement, so that both numbers are of the same instant.
+BOUNDS = """
+select coalesce((select min(seq) from segments_change where project_id = %(project)s), h.last_seq + 1), h.last_seq
+from segments_head h where h.project_id = %(project)s
+"""
+NOTHING_YET = (1, 0)
+
+
+class LogRow(msgspec.Struct, frozen=True, gc=False):
+    """One enter or leave.
+
+    seq: its number in the project; profile, persona: public id and slug; at: when it took effect, milliseconds;
+    version: of the rule; trigger: uid of the event behind it, hex; late_ms: how late that event came;
+    silent: for lists and replays, not for streams and deliveries.
+    """
+
+    seq: int
+    profile: str
+    profile_id: int
+    persona: str
+    persona_id: int
+    op: str
+    at: int
+    cause: str
+    version: int
+    trigger: str | None
+    late_ms: int | None
+    silent: bool
+
+
+def after_params(project_id: int, seq: int, personas: Collection[int] | None, limit: int) -> dict[str, Any]:
+    """What AFTER wants. personas: ids to keep; None keeps all."""
+    kept = None if personas is None else list(personas)
+    return {"project": project_id, "seq": seq, "personas": kept, "limit": limit}
+
+
+def after(project_id: int, seq: int, personas: Collection[int] | None, limit: int) -> list[LogRow]:
+    """At most `limit` rows with a number above `seq`, in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(AFTER, after_params(project_id, seq, personas, limit))
+        return [LogRow(*row) for row in cursor.fetchall()]
+
+
+def bounds(project_id: int) -> tuple[int, int]:
+    """The oldest kept number and the newest: (oldest, head); (head + 1, head) when the log holds nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(BOUNDS, {"project": project_id})
+        row = cursor.fetchone()
+    return (row[0], row[1]) if row else NOTHING_YET

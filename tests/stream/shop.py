@@ -1,0 +1,89 @@
+"""A project with keys, personas and profiles, and a hand that writes its log the way the evaluator does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection, transaction
+
+from ingestion.models import Profile
+from keys.models import Project
+from keys.services import issue_key
+from segments import bell
+from segments.models import Persona
+
+APPEND = """
+insert into segments_change (project_id, seq, profile_id, persona_id, op, at, cause, version, silent)
+select %(project)s, %(head)s - %(n)s + i, %(profile)s, %(persona)s, %(op)s, %(at)s + i, 'event', 1, %(silent)s
+from generate_series(1, %(n)s) i
+"""
+HEAD = """
+insert into segments_head (project_id, last_seq) values (%(project)s, %(n)s)
+on conflict (project_id) do update set last_seq = segments_head.last_seq + excluded.last_seq returning last_seq
+"""
+AT = 1_780_999_999_000
+
+
+# Rows without a foreign key, which the deletion of a project does not reach.
+BULK = ("segments_change", "segments_head", "segments_lane", "ingestion_profile", "ingestion_writerlane")
+
+
+class Shop:
+    """One project. `pk` and `sk` are secrets; `high_intent` and `churner` are personas."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.pk_key, self.pk = issue_key(project=project, kind="pk", name="browser", actor="test")
+        self.sk_key, self.sk = issue_key(project=project, kind="sk", name="server", actor="test")
+        self.high_intent, self.churner = (
+            Persona.objects.create(project=project, slug=slug, name=slug, rule={}, status="live")
+            for slug in ("high_intent", "churner")
+        )
+        self.profile = Profile.objects.create(
+            project=project, public_id=f"u_{project.slug}", shard=0, first_seen=AT, last_seen=AT
+        )
+
+    def append(
+        self,
+        n: int = 1,
+        *,
+        persona: Persona | None = None,
+        op: str = "enter",
+        silent: bool = False,
+        ring: bool = True,
+    ) -> int:
+        """n rows in one transaction, and the bell; the new head."""
+        values: dict[str, Any] = {
+            "project": self.project.pk,
+            "n": n,
+            "profile": self.profile.pk,
+            "persona": (persona or self.high_intent).pk,
+            "op": op,
+            "at": AT,
+            "silent": silent,
+        }
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(HEAD, values)
+            (head,) = cursor.fetchone() or (0,)
+            cursor.execute(APPEND, {**values, "head": head})
+            if ring:
+                bell.ring(self.project.pk, head)
+        return int(head)
+
+    def prune(self, upto: int) -> None:
+        """What retention does to old rows."""
+        with connection.cursor() as cursor:
+            cursor.execute("delete from segments_change where project_id = %s and seq <= %s", [self.project.pk, upto])
+
+
+@contextmanager
+def opened(slug: str) -> Iterator[Shop]:
+    """A new project, gone without a trace afterwards."""
+    project = Project.objects.create(slug=slug, name=slug)
+    try:
+        yield Shop(project)
+    finally:
+        with connection.cursor() as cursor:
+            for table in BULK:
+                cursor.execute(f"delete from {table} where project_id = %s", [project.pk])
+        project.delete()
