@@ -1,0 +1,82 @@
+"""The rate limit of ingest: a token bucket for each key, in this process's memory, charged one token an event."""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+from django.conf import settings
+
+from keys.principal import Principal
+
+CAPACITY = 10_000
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """limit: events at once; remaining: of them, now; reset: seconds until all are back;
+    retry_after: seconds until this request would pass (0 when it passed). No limit at all: limit 0."""
+
+    ok: bool
+    limit: int
+    remaining: int
+    reset: int
+    retry_after: int
+
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The RateLimit-* lines of the answer; none when there is no limit."""
+        if not self.limit:
+            return ()
+        return (
+            ("ratelimit-limit", str(self.limit)),
+            ("ratelimit-remaining", str(self.remaining)),
+            ("ratelimit-reset", str(self.reset)),
+        )
+
+
+UNLIMITED = Verdict(ok=True, limit=0, remaining=0, reset=0, retry_after=0)
+
+
+class Limiter:
+    """At most `capacity` buckets. The one charged longest ago makes room: it is likely full again, as a new one is."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, capacity: int = CAPACITY) -> None:
+        self._clock = clock
+        self._capacity = capacity
+        self._buckets: dict[int, tuple[float, float]] = {}  # by key id: tokens, and when; last charged at the end
+        self._lock = threading.Lock()
+
+    def charge(self, principal: Principal, n: int) -> Verdict:
+        """Take n tokens (at most a full bucket), or none and say when to come back."""
+        rate, burst = _allowance(principal)
+        if rate == 0:
+            return UNLIMITED
+        cost = min(n, burst)
+        now = self._clock()
+        with self._lock:
+            tokens, then = self._buckets.pop(principal.key_id, (float(burst), now))
+            tokens = min(burst, tokens + (now - then) * rate)
+            ok = tokens >= cost
+            tokens -= cost if ok else 0
+            if len(self._buckets) >= self._capacity:
+                del self._buckets[next(iter(self._buckets))]
+            self._buckets[principal.key_id] = (tokens, now)
+        return Verdict(
+            ok=ok,
+            limit=burst,
+            remaining=int(tokens),
+            reset=math.ceil((burst - tokens) / rate),
+            retry_after=0 if ok else max(1, math.ceil((cost - tokens) / rate)),
+        )
+
+
+def _allowance(principal: Principal) -> tuple[int, int]:
+    """Events a second and events at once: the project's own, or the installation's."""
+    rate, burst = principal.options.ingest_rate, principal.options.ingest_burst
+    return (
+        settings.PERSONA_INGEST_RATE if rate is None else rate,
+        settings.PERSONA_INGEST_BURST if burst is None else max(1, burst),
+    )
+
+
+charge = Limiter().charge
