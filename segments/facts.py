@@ -190,4 +190,4 @@ def _float(digits: str) -> float | None:
 
 
 def _int(digits: str) -> int | None:
-    return int(digits) if len(digits) < 400 else None
+    return int(digits) if len(digits) <= 309 else None

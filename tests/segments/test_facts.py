@@ -167,14 +167,18 @@ def test_many_keys_and_strange_ones(cursor: Counting) -> None:
 
 def test_a_number_that_no_double_can_hold_is_missing_and_harms_nothing_else(cursor: Counting) -> None:
     profiles(cursor, [1])
-    cursor.execute(
-        'insert into ingestion_event values (%s, 1, 1, %s, %s, %s, \'{"n": 1e400, "f": 1.5e400, "g": -2.5}\', null),'
-        ' (%s, 1, 1, %s, %s, %s, \'{"n": 3, "f": 1e308, "h": 12345678901234567890123.5e300}\', null)',
-        (MINE, NOW - 1, NOW, b"1", MINE, NOW - 2, NOW, b"2"),
-    )
-    known = gathered(cursor, {1: Wanted((every("view", "n", "f", "g", "h"),), NOW)})[1]
-    newer, older = (each.properties for each in known.events["view"])
-    assert (newer["g"], older["n"], older["f"], older["h"]) == (-2.5, 3, 10**308, None)
+    newer, older = {"n": 1, "h": 2, "g": -2.5}, {"n": 3, "f": 1e308, "h": 4}
+    store(cursor, [(MINE, 1, "view", row(1, 1, **newer)), (MINE, 1, "view", row(2, 2, **older))])
+    for key, number in (("n", "1e400"), ("h", f"1{'0' * 400}.5"), ("i", "1e5000")):
+        cursor.execute(
+            "update ingestion_event set props = jsonb_set(props, array[%s], %s::jsonb)"
+            " where project_id = %s and ts = %s",
+            (key, number, MINE, NOW - 1),
+        )
+    known = gathered(cursor, {1: Wanted((every("view", "n", "f", "g", "h", "i"),), NOW)})[1]
+    first, second = (each.properties for each in known.events["view"])
+    assert [first[key] for key in "nhig"] == [None, None, None, -2.5]
+    assert [second[key] for key in "nfh"] == [3, 10**308, 4]
     node = {"op": "event", "event": "view", "agg": {"fn": "sum", "prop": "n"}, "cmp": "eq", "value": 3}
     assert compile_rule(parse({"v": 1, "rule": node})).value(known, NOW) > 0
 
