@@ -27,7 +27,7 @@ def one_line(handle: Callable[..., None]) -> Callable[..., None]:
         except Problem as problem:
             raise CommandError(problem.detail) from None
         except OperationalError as error:
-            raise CommandError(f"The database does not answer: {str(error).splitlines()[0]}") from None
+            raise CommandError(f"The database does not answer: {str(error).strip().partition(chr(10))[0]}") from None
 
     return guarded
 

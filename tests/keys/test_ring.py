@@ -1,3 +1,4 @@
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -227,6 +228,22 @@ class TestItsOwnThread:
         ring.close()
         ring.forget(secret_key[0].pk)
         assert ring.lookup(secret).result(SECONDS).lookup == secret[:16]
+
+    def test_a_forked_process_starts_its_own_thread(self, ring: KeyRing, secret_key: Key) -> None:
+        key, secret = secret_key
+        ring.lookup(secret).result(SECONDS)
+        child = os.fork()
+        if child == 0:
+            # In the child nothing may reach pytest: it leaves through _exit, whatever happens.
+            try:
+                ring.forget(key.pk)
+                os._exit(0 if ring.lookup(secret).result(SECONDS).key_id == key.pk else 1)
+            finally:
+                os._exit(2)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        ring.forget(key.pk)
+        assert ring.lookup(secret).result(SECONDS).key_id == key.pk  # the parent's connection was left alone
 
     def test_a_revocation_here_is_immediate(self, secret_key: Key, alice: User) -> None:
         key, secret = secret_key
