@@ -3,8 +3,8 @@
 import msgspec
 
 # What happened, as bits of Mark.what.
-NEW = 1  # the profile did not exist: every persona has to look at it once
-TRAITS = 2  # its traits changed
+NEW = 1  # the profile did not exist: every persona has to look at it once; it has no events but the named ones
+TRAITS = 2  # its traits changed, or it got its first userId
 MERGED = 4  # it was united with another, as survivor or as loser: every persona has to look
 
 

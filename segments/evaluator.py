@@ -156,6 +156,11 @@ def _evaluate(work: Work) -> None:
             for pair, membership in current.items()
             if pair[0] in merged
         ]
+        decided += [
+            _untimed(work, defined.shards, pair, current[pair])
+            for pair in work.due
+            if pair[1] not in defined.personas and pair in current and pair[0] not in merged
+        ]
         changes.record(cursor, work.project_id, decided)
 
 
@@ -214,6 +219,12 @@ def leave(project_id: int, shards: int, pair: Pair, current: Current, *, cause: 
     flips = (Flip(enters=False, at=at, cause=cause),) if current.is_member else ()
     verdict = Verdict(flips, is_member=False, since=at if flips else current.since, recheck_at=None, write=True)
     return Decided(profile, persona, ids.shard_of(project_id, profile, shards), current.version, verdict)
+
+
+def _untimed(work: Work, shards: int, pair: Pair, current: Current) -> Decided:
+    """A timer of a persona that is not judged at present (paused): it ends; whoever resumes it judges everybody."""
+    verdict = Verdict((), is_member=current.is_member, since=current.since, recheck_at=None, write=True)
+    return Decided(pair[0], pair[1], ids.shard_of(work.project_id, pair[0], shards), current.version, verdict)
 
 
 def stored(cursor: Rows, project_id: int, profiles: Iterable[int]) -> dict[Pair, Current]:

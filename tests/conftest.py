@@ -2,8 +2,15 @@
 
 import pytest
 from django.contrib.auth.models import User
+from pytest_django import Settings
 
 from keys.models import Member, Project
+
+
+@pytest.fixture(autouse=True)
+def fast_passwords(settings: Settings) -> None:
+    """Real hashing takes a third of a second a person; what it hashes with is Django's business."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

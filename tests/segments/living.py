@@ -1,0 +1,107 @@
+"""What the tests of evaluating share: personas, work until nothing is left, and what must hold after every test."""
+
+import time
+from typing import Any
+
+from django.db import connection
+
+from ingestion import tasks as ingestion_tasks
+from ingestion.models import Alias
+from keys.models import Project
+from segments import backfill, evaluator
+from segments.models import Change, Head, Membership, Persona
+from segments.services import create_persona
+
+Json = dict[str, Any]
+DEADLINE = 10.0  # seconds after which waiting has failed
+
+
+def viewed(at_least: int, window: str | None = "P1D", event: str = "page_viewed", **where: Any) -> Json:
+    """At least so many events in the window."""
+    node: Json = {"op": "event", "event": event, "cmp": "gte", "value": at_least}
+    if window:
+        node["window"] = {"last": window}
+    if where:
+        node["where"] = {"op": "all", "of": [
+            {"op": "trait", "path": path, "cmp": "eq", "value": value} for path, value in where.items()
+        ]}  # fmt: skip
+    return node
+
+
+def never(event: str, window: str = "P1D") -> Json:
+    return {"op": "not", "of": viewed(1, window, event)}
+
+
+def everyone_of(*nodes: Json) -> Json:
+    return {"op": "all", "of": list(nodes)}
+
+
+def trait(path: str, value: Any) -> Json:
+    return {"op": "trait", "path": path, "cmp": "eq", "value": value}
+
+
+def persona(project: Project, slug: str, rule: Json, *, status: str = "live", **envelope: Any) -> Persona:
+    made = create_persona(
+        project=project, slug=slug, name=slug, rule={"v": 1, "rule": rule, **envelope}, actor="alice", status=status
+    )
+    settle()
+    made.refresh_from_db()
+    return made
+
+
+def settle() -> None:
+    """Apply, evaluate and backfill until all three find nothing."""
+    while ingestion_tasks.apply_some() + evaluator.evaluate_some() + backfill.backfill_some():
+        pass
+
+
+def settle_until(project: Project, changes: int) -> None:
+    """Settle until the log has so many rows: for timers that are about to fire."""
+    deadline = time.monotonic() + DEADLINE
+    while True:
+        settle()
+        if Head.objects.get(project=project).last_seq >= changes:
+            return
+        if time.monotonic() > deadline:
+            raise AssertionError(f"the log did not reach {changes} rows: {log(project)}")
+
+
+def now_ms() -> int:
+    with connection.cursor() as cursor:
+        return evaluator.clock(cursor)
+
+
+def log(project: Project) -> list[tuple[str, str, str, str]]:
+    """The change log as (who, op, persona, cause); who is a userId if the profile has one."""
+    names = {row.profile_id: row.external_id for row in Alias.objects.filter(project=project).order_by("kind")}
+    slugs = dict(Persona.objects.filter(project=project).values_list("id", "slug"))
+    return [
+        (names.get(row.profile_id, "?"), row.op, slugs[row.persona_id], row.cause)
+        for row in Change.objects.filter(project=project).order_by("seq")
+    ]
+
+
+def members(project: Project, slug: str) -> set[str]:
+    """External ids of the members."""
+    rows = Membership.objects.filter(
+        project=project, is_member=True, persona_id__in=Persona.objects.filter(project=project, slug=slug).values("id")
+    )
+    inside = {row.profile_id for row in rows}
+    return {row.external_id for row in Alias.objects.filter(project=project) if row.profile_id in inside}
+
+
+def assert_log_is_state(project: Project) -> None:
+    """Gap-free from 1 to the head, alternating per pair, `at` never decreasing; replayed, it is the memberships."""
+    rows = list(Change.objects.filter(project=project).order_by("seq"))
+    assert [row.seq for row in rows] == list(range(1, Head.objects.get(project=project).last_seq + 1))
+    state: dict[tuple[int, int], bool] = {}
+    last_at: dict[tuple[int, int], int] = {}
+    for row in rows:
+        pair = (row.profile_id, row.persona_id)
+        enters = row.op == Change.Op.ENTER
+        assert state.get(pair, False) is not enters, f"row {row.seq} repeats {row.op}"
+        assert row.at >= last_at.get(pair, 0), f"row {row.seq} goes back in time"
+        state[pair], last_at[pair] = enters, row.at
+    inside = {pair for pair, is_in in state.items() if is_in}
+    stored = {(row.profile_id, row.persona_id) for row in Membership.objects.filter(project=project, is_member=True)}
+    assert stored == inside
