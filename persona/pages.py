@@ -1,0 +1,49 @@
+"""Pages that are about no single project: home, sign-in, and what probes ask."""
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from keys.visibility import visible_projects
+from persona import readiness
+from persona.errors import answered
+from persona.lib.problems import Problem
+
+MOST_PROJECTS = 100
+
+sign_in = LoginView.as_view(template_name="signin.html", redirect_authenticated_user=True)
+
+
+@never_cache
+@require_safe
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    counted = visible_projects(request.user).annotate(
+        persona_count=Count("personas", filter=Q(personas__deleted_at=None))
+    )
+    projects = list(counted[: MOST_PROJECTS + 1])
+    shown = {"projects": projects[:MOST_PROJECTS], "more": len(projects) > MOST_PROJECTS}
+    return render(request, "home.html", {**shown, "origin": request.build_absolute_uri("/")[:-1], "here": "home"})
+
+
+@never_cache
+@require_safe
+def health(request: HttpRequest) -> HttpResponse:
+    """The process is alive. Depends on nothing else."""
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+@require_safe
+def ready(request: HttpRequest) -> HttpResponse:
+    """The process can do its work: 200 with `lag_ms`, or 503 naming what is missing."""
+    found = readiness.check()
+    if not found.missing:
+        return JsonResponse({"status": "ready", "lag_ms": found.lag_ms})
+    extra: dict[str, object] = {"missing": found.missing, "lag_ms": found.lag_ms}
+    detail = f"No answer from: {', '.join(found.missing)}."
+    return answered(Problem(503, "service.not_ready", detail, retry_after=1, extra=extra))

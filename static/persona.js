@@ -1,0 +1,34 @@
+// Small behaviors, each bound to a data attribute, each optional: every page works without this file.
+const on = (type, selector, act) => document.addEventListener(type, (event) => {
+  const target = event.target.closest?.(selector);
+  if (target) act(target, event);
+});
+
+// Theme: auto -> light -> dark -> auto. The storage key and the words are those of Django's admin: one choice serves both.
+const themes = ["auto", "light", "dark"];
+const theme = () => localStorage.getItem("theme") || "auto";
+const showTheme = () => {
+  const label = document.querySelector("[data-theme-toggle] span");
+  if (label) label.textContent = "Theme: " + theme();
+};
+showTheme();
+on("click", "[data-theme-toggle]", () => {
+  const next = themes[(themes.indexOf(theme()) + 1) % themes.length];
+  localStorage.setItem("theme", next);
+  if (next === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = next;
+  showTheme();
+});
+
+// Copy: says so in the button, then goes back. Without a secure context there is no clipboard: the text is selected instead.
+on("click", "[data-copy]", async (button) => {
+  const source = document.getElementById(button.dataset.copy);
+  if (!navigator.clipboard) return getSelection().selectAllChildren(source);
+  await navigator.clipboard.writeText(source.textContent.trim());
+  const label = button.querySelector("span"), before = label.textContent;
+  label.textContent = "Copied";
+  setTimeout(() => { label.textContent = before; }, 2000);
+});
+
+// Times: the server writes UTC; the title shows the reader's own clock.
+on("mouseover", "time[datetime]", (element) => { element.title ||= new Date(element.dateTime).toLocaleString(); });

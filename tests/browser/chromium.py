@@ -1,0 +1,122 @@
+"""A real Chromium, spoken to in its own protocol over a pair of pipes: no driver, no port, no further dependency."""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from fcntl import F_DUPFD, fcntl
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+]
+PATIENCE = 20.0  # seconds
+
+
+class Chromium:
+    """One browser with one page. `faults`: what the console said, exceptions and policy violations included."""
+
+    def __init__(self, profile: Path) -> None:
+        assert CHROMIUM is not None
+        self.faults: list[str] = []
+        self._number = 0
+        self._unread = b""
+        theirs_in, ours_out = os.pipe()
+        ours_in, theirs_out = os.pipe()
+        self._write, self._read = ours_out, ours_in
+        self._pid = os.posix_spawn(
+            CHROMIUM,
+            [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            os.environ,
+            file_actions=[
+                (
+                    os.POSIX_SPAWN_DUP2,
+                    fcntl(theirs_in, F_DUPFD, 64),
+                    3,
+                ),  # by way of a high number: 3 may be in use here
+                (os.POSIX_SPAWN_DUP2, fcntl(theirs_out, F_DUPFD, 65), 4),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ],
+            setpgroup=0,
+        )
+        os.close(theirs_in)
+        os.close(theirs_out)
+        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def close(self) -> None:
+        os.killpg(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        os.close(self._write)
+        os.close(self._read)
+
+    def call(self, method: str, **params: Any) -> Any:
+        """One command to the page, and its result."""
+        return self._call(method, self._session, **params)
+
+    def run(self, script: str) -> Any:
+        """The value of a JavaScript expression in the page."""
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def open(self, address: str) -> None:
+        self.call("Page.navigate", url=address)
+        self.wait(lambda: self.run("location.href !== 'about:blank' && document.readyState") == "complete", address)
+
+    def wait(self, met: Callable[[], bool], what: str) -> None:
+        """Until the condition is met; fails after PATIENCE."""
+        deadline = time.monotonic() + PATIENCE
+        while not met():
+            assert time.monotonic() < deadline, f"never came: {what}; console: {self.faults}"
+
+    def press(self, key: str) -> None:
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
+
+    def screenshot(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+    def _call(self, method: str, session: str | None = None, **params: Any) -> Any:
+        self._number += 1
+        number = self._number
+        command = {"id": number, "method": method, "params": params, **({"sessionId": session} if session else {})}
+        os.write(self._write, json.dumps(command).encode() + b"\0")
+        while True:
+            message = self._message()
+            if message.get("id") == number:
+                assert "error" not in message, message
+                return message["result"]
+            self._note(message)
+
+    def _message(self) -> Any:
+        while b"\0" not in self._unread:
+            part = os.read(self._read, 1 << 16)
+            assert part, "Chromium has ended"
+            self._unread += part
+        first, _, self._unread = self._unread.partition(b"\0")
+        return json.loads(first)
+
+    def _note(self, message: Any) -> None:
+        params = message.get("params", {})
+        if message["method"] == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+            self.faults.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+        if message["method"] == "Runtime.exceptionThrown":
+            self.faults.append(str(params["exceptionDetails"]))
