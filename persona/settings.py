@@ -7,6 +7,9 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ProgrammingError
+from redis.backoff import NoBackoff
+from redis.connection import SSLConnection, parse_url
+from redis.retry import Retry
 
 from persona.lib import env
 from persona.lib.log import configure_logging
@@ -120,14 +123,29 @@ CACHES: dict[str, dict[str, Any]] = {
         else {"BACKEND": "persona.cache.PostgresCache", "LOCATION": "persona_cache"}
     )
 }
+
+
+def redis_arguments(url: str) -> dict[str, Any]:
+    """A Redis address as the keyword arguments of redis.Redis, which is what django-eventstream wants."""
+    options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]  # redis-py has it untyped
+    kind = options.pop("connection_class", None)
+    if kind is SSLConnection:
+        options["ssl"] = True
+    if "path" in options:
+        options["unix_socket_path"] = options.pop("path")
+    # The evaluator rings the bell: a Redis that does not answer must not hold it up (by default for seconds, with
+    # three retries). One retry at once: the connection may be an old one.
+    return {**options, "socket_timeout": 1, "socket_connect_timeout": 1, "retry": Retry(NoBackoff(), 1)}
+
+
 # django-eventstream carries the bell between processes; without Redis the bell is PostgreSQL's NOTIFY.
 if REDIS_URL:
-    EVENTSTREAM_REDIS = {"url": REDIS_URL}
+    EVENTSTREAM_REDIS = redis_arguments(REDIS_URL)
 
 # --- Celery -------------------------------------------------------------------------------------------------------
 # The tasks' settings (queues, transport options, beat) are in persona.celery; here is only what varies.
 # Without Redis or a broker of its own, the queue is pgmq inside the main database.
-CELERY_BROKER_URL = env.text("CELERY_BROKER_URL") or REDIS_URL or "pgmq://"
+CELERY_BROKER_URL = env.text("CELERY_BROKER_URL") or REDIS_URL or "pgmq://main-database"
 CELERY_DB_REUSE_MAX = 1_000_000  # Celery's Django fixup would otherwise reconnect around every task (3.5 ms)
 
 # --- Ingest -------------------------------------------------------------------------------------------------------
@@ -135,6 +153,7 @@ PERSONA_INGEST_RATE = env.number("PERSONA_INGEST_RATE", 5_000)  # events a secon
 PERSONA_INGEST_BURST = env.number("PERSONA_INGEST_BURST", 20_000, least=1)
 PERSONA_INBOX_QUEUE_BYTES = env.number("PERSONA_INBOX_QUEUE_BYTES", 64 * 1024 * 1024, least=1024 * 1024)
 PERSONA_RETENTION_DAYS = env.number("PERSONA_RETENTION_DAYS", 400, least=1, most=3_650)
+PERSONA_CHANGE_RETENTION_DAYS = env.number("PERSONA_CHANGE_RETENTION_DAYS", 30, least=1, most=3_650)  # the log
 PERSONA_SHARDS = env.number("PERSONA_SHARDS", 8, least=1, most=256)
 
 # --- Stream -------------------------------------------------------------------------------------------------------
@@ -158,6 +177,7 @@ SECURE_PROXY_SSL_HEADER = (
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = ["persona.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"

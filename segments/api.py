@@ -52,6 +52,9 @@ class ProjectView(APIView):
             raise no_such_thing()
         return found
 
+    def shown(self, persona: Persona) -> dict[str, Any]:
+        return shown(self.project, [persona])[0]
+
 
 class Personas(ProjectView):
     """`/api/projects/{project}/personas`"""
@@ -75,7 +78,7 @@ class Personas(ProjectView):
             actor=actor_of(request),
         )
         location = f"{request.path.rstrip('/')}/{persona.slug}"
-        return Response(*shown(self.project, [persona]), status=status.HTTP_201_CREATED, headers={"Location": location})
+        return Response(self.shown(persona), status=status.HTTP_201_CREATED, headers={"Location": location})
 
 
 class PersonaDetail(ProjectView):
@@ -85,13 +88,13 @@ class PersonaDetail(ProjectView):
 
     @extend_schema(operation_id="personas_get", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, project: str, slug: str) -> Response:
-        return Response(*shown(self.project, [self.persona(slug)]))
+        return Response(self.shown(self.persona(slug)))
 
     @extend_schema(operation_id="personas_change", request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
     def patch(self, request: Request, project: str, slug: str) -> Response:
         changes = body_as(request, dict[str, Any])
         persona = services.update_persona(persona=self.persona(slug), changes=changes, actor=actor_of(request))
-        return Response(*shown(self.project, [persona]))
+        return Response(self.shown(persona))
 
     @extend_schema(operation_id="personas_delete", responses={204: None})
     def delete(self, request: Request, project: str, slug: str) -> Response:

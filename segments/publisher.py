@@ -4,7 +4,6 @@ broker, and a broker that is away costs latency, never data (beat's sweep finds 
 The same thread holds the next due timer of all personas, and wakes a worker at that instant.
 """
 
-import os
 import threading
 import time
 
@@ -36,27 +35,20 @@ class Publisher:
     def __init__(self) -> None:
         self._asked: set[str] = set()
         self._wake = threading.Event()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._pid = 0
         self._complained = 0.0
 
     def wake(self, task: str = DRAIN) -> None:
-        """Ask for a worker. Never blocks, never fails; callable from any thread."""
+        """Ask for a worker. Never blocks, never fails; callable from any thread.
+
+        Only a process that has called `start` publishes (web, worker, bulk); what a command asks for is found by
+        beat's sweep.
+        """
         self._asked.add(task)
         self._wake.set()
-        self.start()
 
     def start(self) -> None:
-        """Run the thread, if it does not run in this process yet (a fork takes no thread along)."""
-        if self._pid == os.getpid() and self._thread is not None and self._thread.is_alive():
-            return
-        with self._lock:
-            if self._pid == os.getpid() and self._thread is not None and self._thread.is_alive():
-                return
-            self._pid = os.getpid()
-            self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
-            self._thread.start()
+        """Run the thread. Once a process; again after a fork, which takes no thread along."""
+        threading.Thread(target=self._run, name="publisher", daemon=True).start()
 
     def _run(self) -> None:
         due_at = time.monotonic()  # of the next timer, or of the next look

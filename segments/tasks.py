@@ -2,11 +2,11 @@
 
 import time
 
-from celery import shared_task
+from celery import shared_task, signals
 from django.db import connection
-from ingestion.tasks import apply_some
 
-from segments import publisher
+from ingestion.tasks import apply_some
+from segments import publisher, upkeep
 from segments.backfill import backfill_some
 from segments.evaluator import evaluate_some
 
@@ -39,6 +39,18 @@ def backfill() -> None:
         if time.monotonic() > deadline:
             publisher.wake(publisher.BACKFILL)
             return
+
+
+@shared_task(name="segments.maintain", ignore_result=True)
+def maintain() -> None:
+    """What has grown too old. Idempotent; hourly."""
+    upkeep.prune_log()
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]  # celery's signals have no types
+def _publish(**_: object) -> None:
+    """A task that has to make room asks for its own continuation."""
+    publisher.start()
 
 
 def _backfill_waits() -> bool:

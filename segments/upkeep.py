@@ -1,0 +1,44 @@
+"""Prune the change log: its oldest rows go, in order, so that what is kept stays gap-free."""
+
+from django.conf import settings
+from django.db import connection
+
+from keys.models import Project
+from persona.lib.clock import MS_PER_DAY
+from persona.lib.log import get_logger
+
+ROWS = 20_000  # a statement: short locks, little WAL at once
+
+# The first row that is young enough ends it, so that a row with an older `at` behind it never tears a hole.
+PRUNE = """
+delete from segments_change where project_id = %(project)s and seq in (
+    select seq from segments_change
+    where project_id = %(project)s and seq < coalesce((
+        select young.seq from segments_change young
+        where young.project_id = %(project)s and young.at >= %(cutoff)s order by young.seq limit 1), %(end)s)
+    order by seq limit %(rows)s)
+"""
+END = 1 << 62
+
+log = get_logger(__name__)
+
+
+def prune_log() -> int:
+    """Drop changes older than PERSONA_CHANGE_RETENTION_DAYS, in every project; the rows dropped."""
+    return sum(_prune(project_id) for project_id in Project.objects.values_list("id", flat=True))
+
+
+def _prune(project_id: int) -> int:
+    dropped = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute("select floor(extract(epoch from clock_timestamp()) * 1000)::bigint")
+            (now,) = cursor.fetchone()
+            cutoff = now - settings.PERSONA_CHANGE_RETENTION_DAYS * MS_PER_DAY
+            cursor.execute(PRUNE, {"project": project_id, "cutoff": cutoff, "end": END, "rows": ROWS})
+            dropped += cursor.rowcount
+            if cursor.rowcount < ROWS:
+                break
+    if dropped:
+        log.info("log.pruned", project=project_id, rows=dropped)
+    return dropped
