@@ -4,8 +4,24 @@
 import os
 import sys
 
-from django.core.management import execute_from_command_line
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "persona.settings")
+    if sys.argv[1:] == ["up"]:
+        # Not by way of Django: the supervisor starts sooner, and outlives what breaks in its children.
+        from persona.up import run
+
+        sys.exit(run())
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
+
+    from persona.lib.env import BadEnvironment
+
+    try:
+        execute_from_command_line(sys.argv)
+    except (ImproperlyConfigured, BadEnvironment) as error:
+        sys.exit(f"persona: {error}")
+
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "persona.settings")
-    execute_from_command_line(sys.argv)
+    main()

@@ -10,4 +10,5 @@ class PersonaConfig(AppConfig):
     def ready(self) -> None:
         from persona import broker, celery, checks  # noqa: F401 - they register themselves; need the settings first
 
-        post_migrate.connect(broker.install, sender=self, dispatch_uid="persona.broker")
+        # Of any app: this one has no models, and so sends no post_migrate of its own.
+        post_migrate.connect(broker.install, dispatch_uid="persona.broker")

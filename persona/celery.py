@@ -1,7 +1,91 @@
 """The Celery application: queues, the schedule of beat, and a task base that keeps its database connection."""
 
-from celery import Celery
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
 
-app = Celery("persona")
+from celery import Celery, signals
+from celery.contrib.django.task import DjangoTask
+from celery.schedules import crontab
+from django.db import connections
+from kombu import Queue
+
+from persona import broker
+from persona.embedded import PR_SET_PDEATHSIG
+
+
+class Task(DjangoTask[Any, Any]):
+    """Keeps its connections between tasks, and replaces one that PostgreSQL has closed meanwhile."""
+
+    def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        for connection in connections.all(initialized_only=True):
+            if not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
+
+
+def _configuration() -> dict[str, Any]:
+    """Evaluated when first needed: the tests' database has its name only then."""
+    return {
+        "broker_transport_options": broker.transport_options(),
+        # --- queues: `live` is apply-and-evaluate alone; everything that may take long goes to `bulk` ---
+        "task_queues": [Queue("live"), Queue("bulk")],
+        "task_default_queue": "bulk",
+        "task_routes": {"segments.drain": "live", "segments.sweep": "live"},
+        "task_ignore_result": True,
+        "task_time_limit": broker.VISIBILITY_SECONDS - 60,
+        "worker_prefetch_multiplier": 1,
+        # --- a broker that is away is waited for, however long ---
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # --- nothing that costs a message or a query without anybody looking ---
+        "worker_send_task_events": False,
+        "worker_enable_remote_control": False,
+        "worker_disable_rate_limits": True,
+        "worker_redirect_stdouts": False,
+        "beat_schedule": {
+            # The safety net: a nudge that was lost costs at most this second.
+            "sweep": {"task": "segments.sweep", "schedule": 1.0, "options": {"expires": 2}},
+            # By the clock, not by an interval: beat may be restarted more often than an interval lasts.
+            "ingestion": {"task": "ingestion.maintain", "schedule": crontab(minute="7"), "options": {"expires": 3_000}},
+            "segments": {"task": "segments.maintain", "schedule": crontab(minute="37"), "options": {"expires": 3_000}},
+        },
+    }
+
+
+app = Celery("persona", task_cls=Task)
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.add_defaults(_configuration)
 app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect
+def _keep_logging(**_: object) -> None:
+    """That somebody receives this signal is enough: Celery then leaves the logs to persona.lib.log."""
+
+
+@signals.celeryd_init.connect
+def _listen(**_: object) -> None:
+    """A worker's consumer is woken by NOTIFY; its task process, which only publishes, does not listen."""
+    if broker.embedded():
+        app.conf.broker_transport_options["use_notify"] = True
+
+
+@signals.worker_process_init.connect
+def _task_process(**_: object) -> None:
+    """Runs in the prefork child: it must not outlive a killed worker."""
+    if broker.embedded():
+        app.conf.broker_transport_options["use_notify"] = False
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@signals.worker_ready.connect
+@signals.beat_init.connect
+def _ready(**_: object) -> None:
+    """Tell the supervisor that this process has reached its broker."""
+    if path := os.environ.get("PERSONA_READY_FILE"):
+        Path(path).write_text(str(os.getpid()))

@@ -207,13 +207,13 @@ class Postgres:
         host = quote(str(self.sockets), safe="/")
         return f"postgresql://persona:{password}@/{database}?host={host}&port={self.port}"
 
-    def stop(self) -> None:
-        """A fast shutdown: sessions are ended, what is committed is kept."""
+    def stop(self, *, patience: float = 8.0) -> None:
+        """A fast shutdown: sessions are ended, what is committed is kept. After `patience` seconds an immediate one."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(8)
+            self.process.wait(patience)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(5)

@@ -1,0 +1,36 @@
+# make run     everything, from nothing: http://127.0.0.1:8000/
+# make test    the checks and the tests
+# make check   ruff, ruff format, mypy
+# make lock    compile the requirement locks anew (needs uv)
+
+.PHONY: run test check lock
+.DEFAULT_GOAL := run
+
+# The first Python on the path that is new enough; the tool says what to do when there is none.
+find_python = for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; done; \
+	test -n "$$python" || { echo 'Persona needs Python 3.11 or newer; set PYTHON to where it is.' >&2; exit 1; };
+
+python = .venv/bin/python
+
+run:
+	@$(find_python) "$$python" tools/install.py requirements.lock
+	@exec $(python) manage.py up
+
+test: check
+	@$(python) -m pytest
+
+check:
+	@$(find_python) "$$python" tools/install.py requirements.lock requirements-dev.lock
+	@$(python) -m ruff check --quiet
+	@$(python) -m ruff format --check --quiet
+	@$(python) -m mypy --no-error-summary .
+
+# No registry's name gets into the locks, and every file is named by its hash.
+compile = uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
+
+lock:
+	@$(compile) tools/build.in -o requirements-build.lock
+	@$(compile) pyproject.toml -o requirements.lock
+	@$(compile) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock

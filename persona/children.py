@@ -1,0 +1,158 @@
+"""A child process of the supervisor: started in a session of its own, restarted with back-off, never left behind."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from persona.embedded import CannotStart, Postgres, die_with_parent
+
+SETTLED_SECONDS = 30.0  # a child that lived this long starts again with a fresh back-off
+LONGEST_DELAY = 15.0
+
+
+class Part(Protocol):
+    """What the supervisor keeps alive."""
+
+    name: str
+
+    @property
+    def pid(self) -> int | None: ...
+    def start(self) -> None: ...
+    def ended(self) -> int | None: ...
+    def is_ready(self) -> bool: ...
+
+
+class Child:
+    """One of our own programs. `ready(child)` says whether it does its work yet."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, ready: Callable[["Child"], bool]
+    ) -> None:
+        self.name = name
+        self.command = list(command)
+        self.env = dict(env)
+        self.cwd = cwd
+        self._ready = ready
+        self._process: subprocess.Popen[bytes] | None = None
+        self._seen_ready = False
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        self._seen_ready = False
+        # A session of its own: Ctrl-C reaches the supervisor alone, which then stops the children in order.
+        # SIGKILL when the supervisor dies: what is acknowledged is on disk, and nothing may stay behind.
+        self._process = subprocess.Popen(
+            self.command,
+            env=self.env,
+            cwd=self.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # Celery chats there; what matters is logged on stderr
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGKILL),
+        )
+
+    def ended(self) -> int | None:
+        """The exit code once it has ended, else None."""
+        code = self._process.poll() if self._process else None
+        if code is not None:
+            self._kill_group()  # what is left of it: a prefork child, say
+            self._process = None
+        return code
+
+    def is_ready(self) -> bool:
+        self._seen_ready = self._seen_ready or (self._process is not None and self._ready(self))
+        return self._seen_ready
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def ask_to_stop(self) -> None:
+        if self._process and self.alive:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """Whatever is left of it and its own children."""
+        if self._process:
+            self._kill_group()
+            self._process.wait()
+
+    def _kill_group(self) -> None:
+        assert self._process is not None  # noqa: S101 - both callers have looked
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # nobody is left in the group
+
+
+class Database:
+    """The embedded PostgreSQL, as a part like the others."""
+
+    name = "postgres"
+
+    def __init__(self, server: Postgres) -> None:
+        self._server = server
+
+    @property
+    def pid(self) -> int | None:
+        return self._server.process.pid if self._server.process else None
+
+    def start(self) -> None:
+        self._server.start()
+
+    def ended(self) -> int | None:
+        return self._server.process.poll() if self._server.process else None
+
+    def is_ready(self) -> bool:
+        return True  # start() returns only when it answers
+
+
+class Kept:
+    """A part and its back-off."""
+
+    def __init__(self, part: Part, say: Callable[[str], None], *, running: bool = False) -> None:
+        self.part = part
+        self._say = say
+        self._failures = 0
+        self._started = time.monotonic()
+        self._due: float | None = None if running else 0.0  # when to start it; None while it runs
+
+    @property
+    def ready(self) -> bool:
+        return self._due is None and self.part.is_ready()
+
+    def look(self) -> bool:
+        """Notice its end, start it when that is due. True when it has just been started."""
+        now = time.monotonic()
+        if self._due is None:
+            code = self.part.ended()
+            if code is not None:
+                self._plan(now, f"ended ({_how(code)})")
+            return False
+        if now < self._due:
+            return False
+        self._started = now
+        self._due = None
+        try:
+            self.part.start()
+        except (CannotStart, OSError) as error:
+            self._plan(now, f"did not start: {error}")
+            return False
+        return True
+
+    def _plan(self, now: float, what: str) -> None:
+        self._failures = 0 if now - self._started > SETTLED_SECONDS else self._failures + 1
+        delay = min(0.1 * 2**self._failures, LONGEST_DELAY)
+        self._due = now + delay
+        self._say(f"{self.part.name} {what}; starting it again in {delay:.1f} s")
+
+
+def _how(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"

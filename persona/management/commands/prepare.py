@@ -1,0 +1,90 @@
+"""The part of `up` that ends: reach the servers, migrate, make the demo project."""
+
+import sys
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.core.checks import Tags
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection, connections
+from django.db.migrations.executor import MigrationExecutor
+from kombu import Connection
+from kombu.exceptions import OperationalError as BrokerError
+from redis import Redis, RedisError
+
+from persona import broker, demo
+from persona.home import Access
+from persona.lib import env
+from persona.lib.log import redact
+
+PATIENCE = 5  # seconds for a server to answer
+
+
+class Command(BaseCommand):
+    help = (
+        "Used by `up`: migrate and make the demo project. Reads the last run's access on stdin, writes the valid one."
+    )
+    requires_system_checks = ()
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        self.style = self.style.__class__()  # plain lines: the supervisor's log, no colors
+        try:
+            access = self._prepared(msgspec.json.decode(sys.stdin.buffer.read(), type=Access | None))
+        except DatabaseError as error:
+            raise CommandError(f"PostgreSQL: {_line(error)}") from None
+        sys.stdout.buffer.write(msgspec.json.encode(access))
+
+    def _prepared(self, earlier: Access | None) -> Access:
+        _reach_databases()
+        _reach_broker()
+        self.check(tags=[Tags.security])  # the others need every page and form loaded; `manage.py check` does that
+        _migrate()
+        seeded = demo.seed(earlier, with_personas=env.flag("PERSONA_DEMO", default=True))
+        for note in seeded.notes:
+            _say(note)
+        return seeded.access
+
+
+def _say(text: str) -> None:
+    print(f"persona: {text}", file=sys.stderr, flush=True)
+
+
+def _line(error: BaseException) -> str:
+    """The first line of what was said, without credentials."""
+    words = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return redact(words[0]) if words else type(error).__name__
+
+
+def _reach_databases() -> None:
+    for alias in connections:
+        try:
+            connections[alias].ensure_connection()
+        except DatabaseError as error:
+            variable = "DATABASE_URL" if alias == "default" else f"{alias.upper()}_DATABASE_URL"
+            raise CommandError(f"{variable} cannot be used: {_line(error)}") from None
+
+
+def _reach_broker() -> None:
+    if settings.REDIS_URL:
+        try:
+            Redis.from_url(settings.REDIS_URL, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE).ping()
+        except (RedisError, ValueError) as error:
+            raise CommandError(f"REDIS_URL cannot be used: {_line(error)}") from None
+    if settings.CELERY_BROKER_URL == settings.REDIS_URL or broker.embedded():
+        return
+    try:
+        with Connection(settings.CELERY_BROKER_URL, connect_timeout=PATIENCE) as queue:
+            queue.ensure_connection(max_retries=1, timeout=PATIENCE)
+    except (BrokerError, OSError, KeyError, ValueError) as error:
+        raise CommandError(f"CELERY_BROKER_URL cannot be used: {_line(error)}") from None
+
+
+def _migrate() -> None:
+    executor = MigrationExecutor(connection)
+    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if waiting:
+        _say(f"applying {len(waiting)} migrations")
+        call_command("migrate", interactive=False, stdout=sys.stderr)
+    broker.install()

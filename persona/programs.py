@@ -1,0 +1,89 @@
+"""Which programs an installation consists of: their commands, and how each shows that it does its work."""
+
+import http.client
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from persona.children import Child
+from persona.home import Access
+from persona.lib import env
+
+# Celery warns of root at every start, because tasks may be pickles; here they are JSON, and ours alone.
+QUIET = "ignore:You're running the worker with superuser:UserWarning"
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def web(bind: str, port: int) -> list[str]:
+    """`--lifespan on`: the inbox's flusher starts and ends with the server. Open streams get three seconds to end."""
+    return [
+        sys.executable, "-m", "uvicorn", "persona.asgi:application", "--host", bind, "--port", str(port),
+        "--loop", "uvloop", "--http", "httptools", "--lifespan", "on", "--timeout-graceful-shutdown", "3",
+        "--no-access-log", "--no-server-header", "--log-level", "warning",
+    ]  # fmt: skip
+
+
+def celery(*words: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "--quiet", "-A", "persona.celery", *words]
+
+
+def worker(name: str, queue: str) -> list[str]:
+    """One prefork process for a queue; several workers of this kind may run side by side."""
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+    return celery("worker", "-c", "1", "-Q", queue, "-n", f"{name}@%h", *quiet)
+
+
+def beat() -> list[str]:
+    """The schedule in memory: a file of it could be torn by a crash, and nothing in it is worth keeping."""
+    return celery("beat", "-S", "celery.beat:Scheduler", "--pidfile=")
+
+
+def children(*, environ: Mapping[str, str], home: Path, bind: str, port: int) -> list[Child]:
+    """Everything that `up` runs above PostgreSQL."""
+    signs = home / "ready"
+    signs.mkdir(exist_ok=True)
+
+    def celery_child(name: str, command: list[str]) -> Child:
+        sign = signs / name
+        # `prepare` has run the checks for all.
+        more = {"PERSONA_READY_FILE": str(sign), "PYTHONWARNINGS": QUIET, "CELERY_SKIP_CHECKS": "1"}
+        return Child(name, command, env={**environ, **more}, cwd=ROOT, ready=partial(_signed, sign))
+
+    return [
+        Child("web", web(bind, port), env=environ, cwd=ROOT, ready=lambda _: _answers(bind, port)),
+        celery_child("worker", worker("worker", "live")),
+        celery_child("bulk", worker("bulk", "bulk")),
+        celery_child("beat", beat()),
+    ]
+
+
+def traffic(*, environ: Mapping[str, str], url: str, access: Access) -> list[Child]:
+    """The demo shop's visitors, unless they are not wanted. Started when the rest is ready."""
+    if not (env.flag("PERSONA_DEMO", default=True) and env.flag("PERSONA_DEMO_TRAFFIC", default=True)):
+        return []
+    way_in = {"PERSONA_URL": url, "PERSONA_KEY": access.publishable_key}
+    command = [sys.executable, "-m", "persona.traffic"]
+    return [Child("traffic", command, env={**environ, **way_in}, cwd=ROOT, ready=lambda _: True)]
+
+
+def reachable(bind: str) -> str:
+    """The address at which a server bound to `bind` is reached from this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)  # noqa: S104 - translated, not bound
+
+
+def _signed(sign: Path, child: Child) -> bool:
+    """Has this very process written its sign (persona.celery does when its broker is reached)?"""
+    return sign.exists() and sign.read_text() == str(child.pid)
+
+
+def _answers(bind: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(reachable(bind), port, timeout=1)
+    try:
+        connection.request("GET", "/ready", headers={"Host": "localhost"})
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

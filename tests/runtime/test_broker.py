@@ -1,0 +1,64 @@
+"""The queue inside PostgreSQL: its address, its schema, and a message through it."""
+
+import pytest
+from django.db import connection
+from kombu import Connection
+from pgmq.base import PGMQConfig
+from psycopg.conninfo import conninfo_to_dict
+
+from persona import broker
+from persona.celery import app
+
+
+def test_any_address_survives_pgmq() -> None:
+    """pgmq takes the address apart and joins it again without quoting."""
+    database = {
+        "HOST": "/a home's\\socket",
+        "PORT": "5433",
+        "NAME": "my shop",
+        "USER": "alice o'hara",
+        "PASSWORD": "p'w \\ word",
+        "OPTIONS": {"sslmode": "verify-full", "connect_timeout": 5, "prepare_threshold": 2, "options": "-c jit=off"},
+    }
+    assert conninfo_to_dict(PGMQConfig(conn_string=broker.conn_string(database)).dsn) == {
+        "host": "/a home's\\socket",
+        "port": "5433",
+        "dbname": "my shop",
+        "user": "alice o'hara",
+        "password": "p'w \\ word",
+        "sslmode": "verify-full",
+        "connect_timeout": "5",
+        "options": "-c jit=off -c synchronous_commit=off",
+    }
+
+
+@pytest.mark.django_db
+def test_migrating_made_the_schema_and_making_it_again_changes_nothing() -> None:
+    broker.install()
+    with connection.cursor() as cursor:
+        cursor.execute("select to_regprocedure('pgmq.list_queues()') is not null")
+        assert cursor.fetchone() == (True,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_sent_comes_out_of_its_queue() -> None:
+    with Connection("pgmq://test", transport_options=broker.transport_options()) as queue:
+        app.send_task("segments.sweep", connection=queue)
+        message = queue.SimpleQueue("live", no_ack=True).get(timeout=10)
+        assert message.headers["task"] == "segments.sweep"
+
+
+def test_tasks_go_where_they_belong() -> None:
+    route = app.amqp.router.route
+    assert {
+        name: route({}, name)["queue"].name for name in ("segments.drain", "segments.sweep", "segments.backfill")
+    } == {
+        "segments.drain": "live",
+        "segments.sweep": "live",
+        "segments.backfill": "bulk",
+    }
+
+
+def test_no_task_may_outlive_its_message() -> None:
+    assert app.conf.task_time_limit < broker.VISIBILITY_SECONDS
+    assert app.conf.beat_schedule["sweep"]["schedule"] == 1.0

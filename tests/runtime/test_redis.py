@@ -1,0 +1,44 @@
+"""With REDIS_URL, the queue, the bell and the cache are Redis's."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from tests.stack import Stack, alive, free_port, wait_for
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    port = free_port()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        url = f"redis://127.0.0.1:{port}/0"
+        try:
+            wait_for(lambda: answers(url), "Redis", 20)
+            yield url
+        finally:
+            server.terminate()
+
+
+def answers(url: str) -> bool:
+    try:
+        return bool(redis.Redis.from_url(url).ping())
+    except redis.RedisError:
+        return False
+
+
+def test_redis_carries_the_queue(home: Path, redis_url: str) -> None:
+    with Stack(home, REDIS_URL=redis_url, PERSONA_DEMO="0") as stack:
+        with redis.Redis.from_url(redis_url) as client:
+            assert len(client.client_list()) >= 4  # web, worker, bulk and beat; and this one
+        with psycopg.connect(stack.database_url) as connection:
+            assert connection.execute("select to_regclass('pgmq.meta')").fetchone() == (None,)
+        assert alive(stack.kill("worker"))

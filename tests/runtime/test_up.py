@@ -1,0 +1,184 @@
+"""`manage.py up`: what it starts, restarts, refuses and leaves behind."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import stat
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from tests.stack import Stack, alive, processes_of, wait_for
+
+STOP_SECONDS = 10
+
+
+def asked(url: str, key: str = "") -> bytes:
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+    try:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        connection.request("GET", f"{address.path}?{address.query}", headers=headers)
+        response = connection.getresponse()
+        body = response.read()
+        assert response.status == http.HTTPStatus.OK, body
+        return body
+    finally:
+        connection.close()
+
+
+def children_of(pid: int) -> set[int]:
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if parent == pid:
+                found.add(int(entry.name))
+    return found
+
+
+def test_demo_json_says_everything_and_only_to_its_owner(shop: Stack) -> None:
+    path = shop.home / "demo.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((shop.home / "secret_key").stat().st_mode) == 0o600
+    said = json.loads(path.read_text())
+    assert said["url"] == f"http://127.0.0.1:{shop.port}"
+    assert said["project"] == "demo"
+    assert said["publishable_key"].startswith("pk_live_")
+    assert said["secret_key"].startswith("sk_live_")
+    assert said["admin_user"]
+    assert said["admin_password"]
+    assert set(said["pids"]) == {"web", "worker", "bulk", "beat", "postgres"}
+    assert all(alive(pid) for pid in said["pids"].values())
+
+
+def test_it_is_ready_and_says_how_to_begin(shop: Stack) -> None:
+    assert json.loads(asked(f"{shop.url}/ready"))["status"] == "ready"
+    for line in (shop.url, shop.publishable_key, shop.secret_key, "/stream", "/ingest"):
+        assert line in shop.log
+    assert "Traceback" not in shop.log
+
+
+def test_the_traffic_moves_people_through_the_demo_personas(shop: Stack) -> None:
+    def entered() -> bool:
+        answer = json.loads(asked(f"{shop.url}/api/projects/demo/changes?after=0", shop.secret_key))
+        return any(change["op"] == "enter" for change in answer["results"])
+
+    personas = json.loads(asked(f"{shop.url}/api/projects/demo/personas", shop.secret_key))["results"]
+    assert len(personas) >= 4
+    wait_for(entered, "somebody to enter a demo persona")
+
+
+def test_a_second_up_on_the_same_home_says_so(shop: Stack) -> None:
+    second = Stack(shop.home)
+    second.launch()
+    code, said = second.result()
+    assert code == 1
+    assert "already runs" in said
+    assert str(shop.supervisor) in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "bulk", "beat", "postgres"])
+def test_a_killed_child_comes_back(shop: Stack, name: str) -> None:
+    others = {other: pid for other, pid in shop.pids.items() if other != name}
+    orphans = children_of(shop.pids[name])
+    new = shop.kill(name)
+    assert alive(new)
+    wait_for(lambda: not any(alive(pid) for pid in orphans), f"the children of the killed {name} to end")
+    wait_for(lambda: ready(shop), "/ready")
+    assert {other: pid for other, pid in shop.pids.items() if other != name} == others
+
+
+def ready(stack: Stack) -> bool:
+    try:
+        return bool(asked(f"{stack.url}/ready"))
+    except (OSError, AssertionError, http.client.HTTPException):
+        return False
+
+
+def test_it_stops_cleanly_keeps_its_keys_and_leaves_nothing_when_killed(home: Path) -> None:
+    stack = Stack(home).start()
+    try:
+        first = stack.running
+        everything = processes_of(home)
+        assert everything >= set(first.pids.values())
+        os.kill(stack.supervisor, signal.SIGTERM)
+        wait_for(lambda: not alive(stack.supervisor), "the supervisor to stop", STOP_SECONDS)
+        assert stack.stop() == 0
+        assert not [pid for pid in everything if alive(pid)]
+
+        stack.start()
+        again = stack.running
+        assert (again.secret_key, again.publishable_key) == (first.secret_key, first.publishable_key)
+        assert again.admin_password == first.admin_password
+        everything = processes_of(home)
+        os.kill(stack.supervisor, signal.SIGKILL)
+        wait_for(lambda: not [pid for pid in everything if alive(pid)], "everything to end", STOP_SECONDS)
+    finally:
+        stack.stop()
+
+
+def refused(stack: Stack) -> str:
+    """What a start says that must fail: one line at its end, no traceback, exit code 1, nothing left."""
+    stack.launch()
+    code, said = stack.result()
+    assert code == 1
+    assert "Traceback" not in said
+    assert not processes_of(stack.home)
+    return said
+
+
+def test_a_busy_port_is_one_line(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(Stack(home, PORT=str(port)))
+    assert len(said.splitlines()) == 1
+    assert f"Port {port}" in said
+
+
+def test_an_unreachable_database_is_one_line(home: Path) -> None:
+    said = refused(Stack(home, DATABASE_URL="postgresql://alice:hush@127.0.0.1:1/persona"))
+    assert "DATABASE_URL cannot be used" in said.splitlines()[0]
+    assert "hush" not in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_database_url_that_is_none_is_one_line(home: Path) -> None:
+    said = refused(Stack(home, DATABASE_URL="mysql//nowhere"))
+    assert "DATABASE_URL" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_an_unreachable_redis_is_one_line(home: Path) -> None:
+    said = refused(Stack(home, REDIS_URL="redis://:hush@127.0.0.1:1/0"))
+    assert "REDIS_URL cannot be used" in said.splitlines()[-1]
+    assert "hush" not in said
+
+
+def test_a_home_that_cannot_be_made_is_one_line(home: Path) -> None:
+    (home.parent / "a file").touch()
+    said = refused(Stack(home, PERSONA_HOME=str(home.parent / "a file" / "home")))
+    assert len(said.splitlines()) == 1
+    assert "PERSONA_HOME" in said
+
+
+def test_a_number_that_is_none_is_one_line(home: Path) -> None:
+    assert refused(Stack(home, PERSONA_SHARDS="many")).splitlines()[-1].startswith("persona: PERSONA_SHARDS")
+
+
+def test_a_database_of_ones_own_carries_the_queue_too(home: Path, shop: Stack) -> None:
+    """DATABASE_URL without REDIS_URL: nothing is embedded, the broker lives in that database."""
+    with psycopg.connect(shop.database_url, autocommit=True) as server:
+        server.execute("drop database if exists elsewhere with (force)")
+        server.execute("create database elsewhere")
+    with Stack(home, DATABASE_URL=shop.database_url.replace("/persona?", "/elsewhere?"), PERSONA_DEMO="0") as stack:
+        assert set(stack.pids) == {"web", "worker", "bulk", "beat"}
+        assert ready(stack)

@@ -1,0 +1,198 @@
+"""The real thing for end-to-end tests: `manage.py up` on a home of its own. As a pytest plugin it gives `stack`.
+
+    def test_...(stack: Stack) -> None:       # one for the whole run; leave it running and whole
+        stack.url, stack.secret_key, stack.publishable_key, stack.pids["web"]
+        stack.kill("worker")                  # SIGKILL; returns when its successor is up
+
+A test that needs its own (other settings, or to stop it) makes one: `with Stack(folder / "home", NAME="value")`.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, TypeVar
+
+import msgspec
+import pytest
+
+from persona.home import Running
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 90.0  # seconds; a busy machine starts five Python processes
+
+
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
+    """The first thing that `condition` gives that is neither None nor false."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for {what}")
+        time.sleep(0.02)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def alive(pid: int) -> bool:
+    """Does the process exist, and is it more than a zombie?"""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def processes_of(home: Path) -> set[int]:
+    """Every process that has to do with the home: by its environment, its arguments or its folder."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                text = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+                place = str((entry / "cwd").readlink())
+            except OSError:
+                continue  # it ended, or it is not ours to look at
+            if (os.fsencode(home) in text or place.startswith(str(home))) and alive(int(entry.name)):
+                found.add(int(entry.name))
+    return found
+
+
+class Stack:
+    """One installation. `settings` are environment variables; DATABASE_URL and REDIS_URL come from there alone."""
+
+    def __init__(self, home: Path, **settings: str) -> None:
+        self.home = home
+        self.port = int(settings.get("PORT") or free_port())
+        given = {"PERSONA_DEMO_TRAFFIC": "0", "PORT": str(self.port), "PERSONA_HOME": str(home), **settings}
+        ours = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+        self._environment = {**ours, **given}
+        self._log_path = home.parent / f"{home.name}.{self.port}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+
+    # --- what it is ---
+
+    @property
+    def running(self) -> Running:
+        """demo.json as it is now."""
+        return msgspec.json.decode((self.home / "demo.json").read_bytes(), type=Running)
+
+    @property
+    def url(self) -> str:
+        return self.running.url
+
+    @property
+    def secret_key(self) -> str:
+        return self.running.secret_key
+
+    @property
+    def publishable_key(self) -> str:
+        return self.running.publishable_key
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return self.running.pids
+
+    @property
+    def supervisor(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """All that `up` and its children said."""
+        return self._log_path.read_text()
+
+    @property
+    def database_url(self) -> str:
+        """The address that the children use."""
+        environment = Path(f"/proc/{self.pids['web']}/environ").read_bytes().split(b"\0")
+        return next(line.partition(b"=")[2].decode() for line in environment if line.startswith(b"DATABASE_URL="))
+
+    # --- what it does ---
+
+    def start(self) -> Self:
+        """Returns when everything is ready."""
+        self.launch()
+        wait_for(self._ready, "demo.json")
+        return self
+
+    def launch(self) -> None:
+        """Starts it and returns at once."""
+        self.home.parent.mkdir(parents=True, exist_ok=True)
+        self._log = self._log_path.open("wb")
+        self._process = subprocess.Popen(
+            [sys.executable, "manage.py", "up"],
+            cwd=ROOT,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def _ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log
+        return "Persona runs" in self.log
+
+    def result(self) -> tuple[int, str]:
+        """Exit code and output of a start that is expected to fail."""
+        assert self._process is not None
+        return self._process.wait(PATIENCE), self.log
+
+    def kill(self, name: str) -> int:
+        """SIGKILL for one child; the pid of its successor, as soon as demo.json names it."""
+        old = self.pids[name]
+        os.kill(old, signal.SIGKILL)
+        return wait_for(lambda: pid if (pid := self.pids.get(name, old)) != old else None, f"a new {name}")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to stop; the exit code."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        try:
+            return self._process.wait(PATIENCE)
+        finally:
+            if self._log:
+                self._log.close()
+
+    def discard(self) -> None:
+        """The quick end, for what nobody needs any more: nothing outlives a killed supervisor."""
+        self.stop(signal.SIGKILL)
+        wait_for(lambda: not processes_of(self.home), "everything to end", 20)
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.discard()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The installation that all end-to-end tests share. Personas of the demo are not in it; traffic is not either."""
+    folder = tmp_path_factory.mktemp("stack")
+    for parent in (folder, folder.parent, folder.parent.parent):
+        parent.chmod(0o755)  # as root: PostgreSQL's own user has to get in
+    with Stack(folder / "home", PERSONA_DEMO="0") as running:
+        yield running
