@@ -14,9 +14,10 @@ from segments.rules.engine import (
 )
 from segments.rules.errors import RuleError
 from segments.rules.grammar import parse
-from segments.rules.leaves import INF, LANGUAGE, Language, Need
+from segments.rules.leaves import LANGUAGE, Language, Need
 from segments.rules.nodes import Rule
 from segments.rules.rows import RETENTION, Facts, Row, facts_from
+from segments.rules.windows import INF
 
 __all__ = [
     "INF",

@@ -5,9 +5,10 @@ from functools import lru_cache
 
 import msgspec
 
-from segments.rules.leaves import INF, LANGUAGE, Language, Leaf, Need, Value
+from segments.rules.leaves import LANGUAGE, Language, Leaf, Need, Value
 from segments.rules.nodes import All, Any_, Node, Not, Rule
 from segments.rules.rows import Facts
+from segments.rules.windows import INF
 
 
 class Compiled(msgspec.Struct, frozen=True, eq=False):

@@ -3,18 +3,19 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from persona.lib.clock import MS_PER_DAY, parse_duration
 from segments.rules import operands
 from segments.rules.aggregates import AGGREGATES, Aggregate
 from segments.rules.compare import COMPARATORS
 from segments.rules.errors import RuleError
-from segments.rules.nodes import COUNT, Agg, All, Any_, Event, Last, Node, Not, Rule, Trait, Window
+from segments.rules.nodes import COUNT, Agg, All, Any_, Bucket, Event, Node, Not, Rule, Since, Trait
 from segments.rules.operands import a_list, record, text
 from segments.rules.paths import split
+from segments.rules.periods import read_duration, read_window
 
 NODES = 64
 DEPTH = 6
 LEAVES = 16  # that look at events
+BUCKETS = 10_000
 NAME_LENGTH = 200
 PATH_LENGTH = 500
 
@@ -101,18 +102,18 @@ def read_trait(given: Any, place: Place) -> Node:
 def read_event(given: Any, place: Place) -> Node:
     allowed = ("where", "agg", "value", "window")
     record(given, place.path, needed=("op", "event", "cmp"), allowed=allowed, what="a node 'event'")
-    place.reading.leaves += 1
-    if place.reading.leaves > LEAVES:
-        raise RuleError(place.path, f"A rule looks at events in at most {LEAVES} places.")
+    _count_leaf(place)
     agg = read_agg(given["agg"], f"{place.path}.agg") if "agg" in given else COUNT
     cmp, value = _comparison(given, place, AGGREGATES[agg.fn])
     return Event(
-        event=text(given["event"], f"{place.path}.event", "The name of an event", NAME_LENGTH),
-        where=read_node(given["where"], place.at("where", WHERE_NODES)) if "where" in given else None,
+        event=read_name(given["event"], f"{place.path}.event"),
+        where=_where(given, place),
         agg=agg,
         cmp=cmp,
         value=value,
-        window=read_window(given["window"], f"{place.path}.window", place.reading) if "window" in given else None,
+        window=read_window(given["window"], f"{place.path}.window", place.reading.retention)
+        if "window" in given
+        else None,
     )
 
 
@@ -137,24 +138,53 @@ def read_path(given: object, path: str) -> str:
     return found
 
 
-def read_window(given: object, path: str, reading: Reading) -> Window:
-    """`{"last": duration}`."""
-    fields = record(given, path, needed=("last",), what="a window")
-    read_duration(fields["last"], f"{path}.last", reading)
-    return Last(fields["last"])
+def read_since(given: Any, place: Place) -> Node:
+    needed = ("op", "event", "which", "cmp", "value")
+    record(given, place.path, needed=needed, allowed=("where", "if_never"), what="a node 'since'")
+    _count_leaf(place)
+    for key, words in (("which", ("last", "first")), ("cmp", ("gte", "lt"))):
+        if given[key] not in words:
+            raise RuleError(f"{place.path}.{key}", f"{key} is {' or '.join(words)}{operands.instead(given[key])}.")
+    if not isinstance(given.get("if_never", False), bool):
+        raise RuleError(f"{place.path}.if_never", "Say true or false: the answer for who has no such event.")
+    read_duration(given["value"], f"{place.path}.value", place.reading.retention)
+    return Since(
+        event=read_name(given["event"], f"{place.path}.event"),
+        where=_where(given, place),
+        which=given["which"],
+        cmp=given["cmp"],
+        value=given["value"],
+        if_never=given.get("if_never", False),
+    )
 
 
-def read_duration(given: object, path: str, reading: Reading) -> int:
-    """Milliseconds, more than none and no more than events are kept."""
-    duration = parse_duration(given) if isinstance(given, str) else None
-    if duration is None:
-        raise RuleError(path, "A duration is written with days, hours, minutes, seconds: P30D, PT12H, P1DT30M, PT0.5S.")
-    if duration < 1:
-        raise RuleError(path, "A window is longer than nothing: PT1S, P1D, ...")
-    if reading.retention is not None and duration > reading.retention:
-        days = reading.retention // MS_PER_DAY
-        raise RuleError(path, f"Events count for {days} days in this project: a window is no longer than P{days}D.")
-    return duration
+def read_bucket(given: Any, place: Place) -> Node:
+    record(given, place.path, needed=("op", "salt", "from", "to"), what="a node 'bucket'")
+    for key in ("from", "to"):
+        if type(given[key]) is not int or not 0 <= given[key] <= BUCKETS:
+            raise RuleError(
+                f"{place.path}.{key}", f"A whole number from 0 to {BUCKETS:,}{operands.instead(given[key])}."
+            )
+    if given["from"] >= given["to"]:
+        raise RuleError(f"{place.path}.to", "to is greater than from: the buckets are from <= b < to.")
+    return Bucket(salt=text(given["salt"], f"{place.path}.salt"), from_=given["from"], to=given["to"])
+
+
+def read_name(given: object, path: str) -> str:
+    name = text(given, path, "The name of an event", NAME_LENGTH)
+    if name == "*":
+        raise RuleError(path, "An event is named here: * is not a name.")
+    return name
+
+
+def _where(given: Any, place: Place) -> Node | None:
+    return read_node(given["where"], place.at("where", WHERE_NODES)) if "where" in given else None
+
+
+def _count_leaf(place: Place) -> None:
+    place.reading.leaves += 1
+    if place.reading.leaves > LEAVES:
+        raise RuleError(place.path, f"A rule looks at events in at most {LEAVES} places.")
 
 
 def _comparison(given: Any, place: Place, aggregate: Aggregate | None) -> tuple[str, Any]:
@@ -175,4 +205,4 @@ def _comparison(given: Any, place: Place, aggregate: Aggregate | None) -> tuple[
 
 
 WHERE_NODES = {"all": read_all, "any": read_any, "not": read_not, "trait": read_trait}
-RULE_NODES = {**WHERE_NODES, "event": read_event}
+RULE_NODES = {**WHERE_NODES, "event": read_event, "since": read_since, "bucket": read_bucket}

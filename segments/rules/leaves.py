@@ -4,19 +4,20 @@ The value of a leaf at `now` is one signed integer f with |f| > now, in ms, or +
 f > 0: true at least on [now, f). f < 0: false at least on [now, -f). INF: only new input can change it.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from persona.lib.clock import parse_duration
 from segments.rules import paths
 from segments.rules.aggregates import AGGREGATES, Aggregate
 from segments.rules.compare import COMPARATORS, Comparator, Holds
-from segments.rules.nodes import Event, Trait
+from segments.rules.nodes import Bucket, Event, Since, Trait
 from segments.rules.nodes import Node as AnyNode
 from segments.rules.rows import Facts, Row
 from segments.rules.where import Matches, compile_where, where_keys
-from segments.rules.windows import WINDOWS, Span
+from segments.rules.windows import INF, WINDOWS, Span
 
-INF = 1 << 62
 Value = Callable[[Facts, int], int]
 
 
@@ -63,7 +64,7 @@ def event(node: Event, language: Language) -> Leaf:
     span = language.windows[type(node.window)](node.window)
     limit = aggregate.limit(node.cmp, node.value)
     matches = compile_where(node.where, language.comparators) if node.where else None
-    need = Need(node.event, span.age, None if matches else limit, *_keys(node))
+    need = Need(node.event, span.age, limit if span.newest and not matches else None, *_keys(node))
     value = _event_value(
         name=node.event,
         matches=matches,
@@ -74,6 +75,49 @@ def event(node: Event, language: Language) -> Leaf:
         span=span,
     )
     return Leaf(value, (need,), {node.event: aggregate.polarity.get(node.cmp, 0)})
+
+
+def since(node: Since, language: Language) -> Leaf:
+    matches = compile_where(node.where, language.comparators) if node.where else None
+    limit = 1 if node.which == "last" else None
+    span = language.windows[type(None)](None)
+    need = Need(node.event, None, None if matches else limit, *_keys(node))
+    value = _since_value(node, parse_duration(node.value) or 0, matches, limit, span)
+    return Leaf(value, (need,), {node.event: SINCE.get((node.which, node.cmp, node.if_never), 0)})
+
+
+def _since_value(node: Since, age: int, matches: Matches | None, limit: int | None, span: Span) -> Value:
+    def value(facts: Facts, now: int) -> int:
+        rows, entering = counting(facts.events.get(node.event, ()), span.bounds(now, facts.retention), matches, limit)
+        found, until = node.if_never, INF
+        if rows:
+            ts = rows[-1].ts  # of the last alone, or of all
+            reached, leaves = ts + age <= now, span.leaves(ts, facts.retention)
+            found = reached is (node.cmp == "gte")
+            alone = limit == 1 and found is node.if_never  # then there is none, and that is the same answer
+            until = min(ts + age, leaves) if not reached else INF if alone else leaves
+        if entering is not None:
+            until = min(until, span.enters(entering.ts))
+        return until if found else -until
+
+    return value
+
+
+def bucket(node: Bucket, _: Language) -> Leaf:
+    def value(facts: Facts, _: int) -> int:
+        digest = hashlib.sha256(f"{node.salt}:{facts.profile}".encode()).digest()
+        return INF if node.from_ <= int.from_bytes(digest[:8], "big") % 10_000 < node.to else -INF
+
+    return Leaf(value)
+
+
+# How one more event moves `since`: by which, cmp and if_never.
+SINCE = {
+    ("last", "lt", False): 1,
+    ("last", "gte", True): -1,
+    ("first", "gte", False): 1,
+    ("first", "lt", True): -1,
+}
 
 
 def _event_value(
@@ -127,14 +171,19 @@ def first_flip(rows: Sequence[Row], answers: Sequence[Any], holds: Holds, found:
     return None
 
 
-def _keys(node: Event) -> tuple[frozenset[str], frozenset[str]]:
+def _keys(node: Event | Since) -> tuple[frozenset[str], frozenset[str]]:
     """Top-level keys of properties and of context."""
     found: dict[str, frozenset[str]] = {"properties": frozenset(), "context": frozenset()}
-    for path in where_keys(node.where) + ([node.agg.prop] if node.agg.prop else []):
+    for path in where_keys(node.where) + ([node.agg.prop] if isinstance(node, Event) and node.agg.prop else []):
         root, steps = paths.rooted(path)
         found[root] |= paths.top_keys(steps)
     return found["properties"], found["context"]
 
 
-LEAVES: Mapping[type[AnyNode], Callable[[Any, Language], Leaf]] = {Trait: trait, Event: event}
+LEAVES: Mapping[type[AnyNode], Callable[[Any, Language], Leaf]] = {
+    Trait: trait,
+    Event: event,
+    Since: since,
+    Bucket: bucket,
+}
 LANGUAGE = Language(COMPARATORS, AGGREGATES, WINDOWS, LEAVES)

@@ -45,7 +45,20 @@ class Last(msgspec.Struct, frozen=True):
     last: str
 
 
-Window = Last | None
+class Between(msgspec.Struct, frozen=True):
+    """The events younger than the first of these ages, and at least as old as the second."""
+
+    between: tuple[str, str]
+
+
+class Absolute(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """The events of a stretch of time, its end excluded."""
+
+    from_: str
+    to: str
+
+
+Window = Last | Between | Absolute | None
 
 
 class Event(Node, frozen=True):
@@ -57,6 +70,25 @@ class Event(Node, frozen=True):
     where: Node | None = None
     agg: Agg = COUNT
     window: Window = None
+
+
+class Since(Node, frozen=True):
+    """How long ago the last, or the first, matching event was; `if_never` is the answer where there is none."""
+
+    event: str
+    which: str
+    cmp: str
+    value: str
+    where: Node | None = None
+    if_never: bool = False
+
+
+class Bucket(Node, frozen=True, rename={"from_": "from"}):
+    """A share of all profiles, drawn by their ids: the same profiles for the same salt, for ever."""
+
+    salt: str
+    from_: int
+    to: int
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):

@@ -35,7 +35,7 @@ def a_list(given: object, path: str, of: str, most: int | None = None) -> list[A
     if not isinstance(given, list) or not given:
         raise RuleError(path, f"This is a list of at least one of the {of}.")
     if most is not None and len(given) > most:
-        raise RuleError(path, f"This is a list of at most {most:,} {of}; it has {len(given):,}.")
+        raise RuleError(path, f"This is a list of at most {most:,} {of}, it has {len(given):,}.")
     return given
 
 

@@ -6,18 +6,22 @@ In every kind of window both instants grow with the event's own: what counts is 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from persona.lib.clock import parse_duration
-from segments.rules.nodes import Last
+from persona.lib.clock import parse_duration, parse_instant
+from segments.rules.nodes import Absolute, Between, Last
+
+INF = 1 << 62  # an instant that never comes
 
 
 class Span(NamedTuple):
     """A window, ready to use; all in ms.
 
-    age: no event this old ever counts (None: retention); bounds(now, retention) -> (a, b): an event counts iff
-    a < ts <= b; enters(ts) and leaves(ts, retention): the instants at which it begins and ceases to count.
+    age: no event this old ever counts (None: retention); newest: whether the window reaches up to now;
+    bounds(now, retention) -> (a, b): an event counts iff a < ts <= b;
+    enters(ts), leaves(ts, retention): the instants at which it begins and ceases to count.
     """
 
     age: int | None
+    newest: bool
     bounds: Callable[[int, int], tuple[int, int]]
     enters: Callable[[int], int]
     leaves: Callable[[int, int], int]
@@ -25,7 +29,7 @@ class Span(NamedTuple):
 
 def whole(_: None) -> Span:
     """No window: the retention, to the millisecond."""
-    return Span(None, lambda now, kept: (now - kept, now), lambda ts: ts, lambda ts, kept: ts + kept)
+    return Span(None, True, lambda now, kept: (now - kept, now), lambda ts: ts, lambda ts, kept: ts + kept)
 
 
 def last(window: Last) -> Span:
@@ -33,10 +37,33 @@ def last(window: Last) -> Span:
     # A project may shorten its retention after the rule was saved.
     return Span(
         age,
+        True,
         lambda now, kept: (now - min(age, kept), now),
         lambda ts: ts,
         lambda ts, kept: ts + min(age, kept),
     )
 
 
-WINDOWS: Mapping[type, Callable[[Any], Span]] = {type(None): whole, Last: last}
+def between(window: Between) -> Span:
+    age, young = (parse_duration(each) or 0 for each in window.between)
+    return Span(
+        age,
+        False,
+        lambda now, kept: (now - min(age, kept), now - young),
+        lambda ts: ts + young,
+        lambda ts, kept: ts + min(age, kept),
+    )
+
+
+def absolute(window: Absolute) -> Span:
+    start, end = (parse_instant(each) or 0 for each in (window.from_, window.to))
+    return Span(
+        None,
+        False,
+        lambda now, kept: (max(start - 1, now - kept), min(end - 1, now)),
+        lambda ts: ts if ts < end else INF,
+        lambda ts, kept: ts + kept,
+    )
+
+
+WINDOWS: Mapping[type, Callable[[Any], Span]] = {type(None): whole, Last: last, Between: between, Absolute: absolute}

@@ -4,9 +4,11 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from persona.lib.clock import rfc3339
 from segments.rules import Facts, Row, facts_from
 from tests.rules.oracle import Event, Json
 
+NOW = 1_780_000_000_000
 RETENTION = 24
 NAMES = ("a", "b")
 VALUES: tuple[Any, ...] = (
@@ -71,12 +73,15 @@ def _object(rnd: random.Random) -> Json:
 
 
 def _node(rnd: random.Random, depth: int) -> Json:
-    op = rnd.choice(("event", "event", "event", "event", "trait", *(("all", "any", "not") if depth < 2 else ())))
+    op = rnd.choice(
+        ("event", "event", "event", "event", "since", "trait", "bucket", *(("all", "any", "not") if depth < 2 else ()))
+    )
     if op in ("all", "any"):
         return {"op": op, "of": [_node(rnd, depth + 1) for _ in range(rnd.randint(1, 3))]}
     if op == "not":
         return {"op": op, "of": _node(rnd, depth + 1)}
-    return _condition(rnd, ("p", "q", "q.c", '"q.c"')) if op == "trait" else _event(rnd)
+    leaves = {"event": _event, "since": _since, "bucket": _bucket}
+    return _condition(rnd, ("p", "q", "q.c", '"q.c"')) if op == "trait" else leaves[op](rnd)
 
 
 def _condition(rnd: random.Random, paths: tuple[str, ...]) -> Json:
@@ -107,12 +112,39 @@ def _event(rnd: random.Random) -> Json:
     if rnd.random() < 0.35:
         node["where"] = _where(rnd)
     if rnd.random() < 0.75:
-        node["window"] = {"last": f"PT0.{rnd.choice((1, 3, 7, 10, 30)):03d}S"}
+        node["window"] = _window(rnd)
     fn = rnd.choice(("count", "count", "count", "sum", "avg", "min", "max", "distinct", "first", "last"))
     node.update(_comparison(rnd, fn))
     if fn != "count":
         node["agg"] = {"fn": fn, "prop": rnd.choice(PATHS)}
     return node
+
+
+def _window(rnd: random.Random) -> Json:
+    kind = rnd.choice(("last", "last", "last", "between", "from"))
+    if kind == "last":
+        return {"last": age(rnd.choice((1, 3, 7, 10, 30)))}
+    if kind == "between":
+        young = rnd.choice((1, 3, 7, 26))
+        return {"between": [age(young + rnd.choice((1, 3, 7))), age(young)]}
+    start = NOW + rnd.choice((-30, -12, -5, -1, 1))
+    return {"from": rfc3339(start), "to": rfc3339(start + rnd.choice((1, 4, 20)))}
+
+
+def _since(rnd: random.Random) -> Json:
+    node: Json = {"op": "since", "event": rnd.choice(NAMES), "value": age(rnd.choice((1, 2, 5, 12, 23, 24, 30)))}
+    node |= {"which": rnd.choice(("last", "first")), "cmp": rnd.choice(("gte", "lt"))}
+    if rnd.random() < 0.35:
+        node["where"] = _where(rnd)
+    return node | ({"if_never": True} if rnd.random() < 0.4 else {})
+
+
+def _bucket(rnd: random.Random) -> Json:
+    return {"op": "bucket", "salt": rnd.choice("abcdef"), "from": 0, "to": 5_000}
+
+
+def age(milliseconds: int) -> str:
+    return f"PT0.{milliseconds:03d}S"
 
 
 def _comparison(rnd: random.Random, fn: str) -> Json:

@@ -3,10 +3,12 @@
 It reads the JSON document itself and shares no code with segments.rules.
 """
 
+import hashlib
 import json
 import math
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 Json = dict[str, Any]
@@ -22,6 +24,7 @@ class World:
         self, events: list[Event], *, now: int, traits: Json | None = None, identified: bool = False, retention: int
     ) -> None:
         self.events = [event for event in events if event[1] <= now and now - event[1] < retention]
+        self.profile = "u_0"
         self.now, self.traits, self.identified = now, traits or {}, identified
 
 
@@ -43,6 +46,19 @@ def holds(node: Json, world: World) -> bool:
             return compare(find(world.traits, keys(node["path"])), node["cmp"], node.get("value"))
         case "event":
             return compare(aggregate(node, world), node["cmp"], node.get("value"))
+        case "since":
+            rows = [
+                event[1]
+                for event in world.events
+                if event[0] == node["event"] and ("where" not in node or fits(node["where"], event))
+            ]
+            if not rows:
+                return bool(node.get("if_never", False))
+            age = world.now - (max(rows) if node["which"] == "last" else min(rows))
+            return (age >= milliseconds(node["value"])) is (node["cmp"] == "gte")
+        case "bucket":
+            digest = hashlib.sha256((node["salt"] + ":" + world.profile).encode()).hexdigest()
+            return bool(node["from"] <= int(digest[:16], 16) % 10_000 < node["to"])
     raise AssertionError(node)
 
 
@@ -67,7 +83,16 @@ def aggregate(node: Json, world: World) -> Any:
 
 
 def inside(node: Json, ts: int, now: int) -> bool:
-    return "window" not in node or 0 <= now - ts < milliseconds(node["window"]["last"])
+    match node.get("window"):
+        case None:
+            return True
+        case {"last": age}:
+            return 0 <= now - ts < milliseconds(age)
+        case {"between": [old, young]}:
+            return milliseconds(young) <= now - ts < milliseconds(old)
+        case {"from": start, "to": end}:
+            return instant(start) <= ts < instant(end)
+    raise AssertionError(node)
 
 
 def fits(node: Json, event: Event) -> bool:
@@ -139,6 +164,10 @@ def find(inside_: Any, steps: list[str]) -> Any:
         return inside_[".".join(steps)]
     inner = inside_.get(steps[0].strip('"'))
     return inner if len(steps) == 1 else find(inner, steps[1:])
+
+
+def instant(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1_000)
 
 
 def milliseconds(duration: str) -> int:

@@ -7,12 +7,13 @@ import random
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
 from segments.rules import LANGUAGE, Language
 from segments.rules.compare import Comparator, ordered
-from segments.rules.nodes import Event, Last
-from segments.rules.windows import Span, last
+from segments.rules.nodes import Absolute, Between, Event, Last, Since
+from segments.rules.windows import Span
 from tests.rules.fuzz import trial
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
@@ -40,11 +41,12 @@ def swapped(name: str, make: Any) -> Language:
     return LANGUAGE._replace(comparators=comparators)
 
 
-def window(**replaced: Any) -> Language:
-    def made(node: Last) -> Span:
-        return last(node)._replace(**{name: function(last(node)) for name, function in replaced.items()})
+def window(kind: type = Last, **replaced: Any) -> Language:
+    def made(node: Any) -> Span:
+        span = LANGUAGE.windows[kind](node)
+        return span._replace(**{name: function(span) for name, function in replaced.items()})
 
-    return LANGUAGE._replace(windows={**LANGUAGE.windows, Last: made})
+    return LANGUAGE._replace(windows={**LANGUAGE.windows, kind: made})
 
 
 def aggregate(name: str, **replaced: Any) -> Language:
@@ -52,13 +54,23 @@ def aggregate(name: str, **replaced: Any) -> Language:
     return LANGUAGE._replace(aggregates=aggregates)
 
 
-def forgetful() -> Language:
-    """Says of every event leaf that no event can harm it."""
+def forgetful(kind: type) -> Language:
+    """Says of every leaf of a kind that no event can harm it."""
 
-    def event(node: Event, language: Language) -> Any:
-        return LANGUAGE.leaves[Event](node, language)._replace(polarity={node.event: 1})
+    def leaf(node: Any, language: Language) -> Any:
+        return LANGUAGE.leaves[kind](node, language)._replace(polarity={node.event: 1})
 
-    return LANGUAGE._replace(leaves={**LANGUAGE.leaves, Event: event})
+    return LANGUAGE._replace(leaves={**LANGUAGE.leaves, kind: leaf})
+
+
+def newest_first(node: Since, language: Language) -> Any:
+    """Takes the last event for the first."""
+    return LANGUAGE.leaves[Since](msgspec.structs.replace(node, which="last"), language)
+
+
+def _later(span: Span, now: int, kept: int) -> tuple[int, int]:
+    after, upto = span.bounds(now, kept)
+    return after, upto + 1
 
 
 MUTANTS = {
@@ -83,7 +95,14 @@ MUTANTS = {
     "a count that stops too early": aggregate("count", limit=lambda cmp, value: 1),
     "a sum that is always 0": aggregate("sum", states=lambda values: [0] * (len(values) + 1)),
     "first is last": aggregate("first", states=LANGUAGE.aggregates["last"].states),
-    "wrong polarity": forgetful(),
+    "between, a millisecond too early": window(Between, bounds=lambda span: lambda now, kept: _later(span, now, kept)),
+    "between, entering a millisecond late": window(Between, enters=lambda span: lambda ts: span.enters(ts) + 1),
+    "from-to, its beginning left out": window(
+        Absolute, bounds=lambda span: lambda now, kept: (span.bounds(now, kept)[0] + 1, span.bounds(now, kept)[1])
+    ),
+    "since the last for since the first": LANGUAGE._replace(leaves={**LANGUAGE.leaves, Since: newest_first}),
+    "wrong polarity of event": forgetful(Event),
+    "wrong polarity of since": forgetful(Since),
 }
 
 

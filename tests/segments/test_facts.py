@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from django.db import connection
@@ -283,7 +284,7 @@ def test_rules_judge_gathered_facts_as_they_judge_plain_lists(cursor: Counting) 
         plan = facts.plan(compiled.needs, ids, make.RETENTION)
         known = gather(cursor, MINE, {id_: Wanted(plan, earliest) for id_ in worlds}, retention=make.RETENTION, now=NOW)
         for profile, events in worlds.items():
-            plain = make.facts(events, {}, identified=False)
+            plain = msgspec.structs.replace(make.facts(events, {}, identified=False), profile=f"u_{profile}")
             for instant in {earliest, rnd.randint(earliest, NOW), NOW}:
                 assert compiled.value(known[profile], instant) == compiled.value(plain, instant), compiled.needs
                 judged += 1
