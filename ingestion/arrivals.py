@@ -1,0 +1,93 @@
+"""Batches become arrivals: each event with its uid and its instant on the database's clock. Pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from ingestion.dialects import DIALECTS
+from ingestion.events import EVENT_BYTES, Event, Rejection
+from ingestion.waiting import Waiting
+from persona.lib import ids
+
+TRAITS_KIND = "identify"
+
+
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """One event of a turn.
+
+    uid: 16 bytes; received_at, ts: milliseconds on the database's clock, 0 <= ts <= received_at;
+    props, context: JSON, as they are stored; clamped: the sender's clock claimed a later instant.
+    """
+
+    batch: Waiting
+    event: Event
+    uid: bytes
+    received_at: int
+    ts: int
+    clamped: bool
+    props: bytes
+    context: bytes | None
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """The order key of events and of trait writes."""
+        return self.ts, self.uid.hex()
+
+
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """One event of a turn that becomes a dead letter."""
+
+    batch: Waiting
+    rejection: Rejection
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What the batches of a turn hold, in inbox order."""
+
+    arrivals: list[Arrival]
+    refused: list[Refused]
+
+
+def read(batches: Iterable[Waiting], now: int) -> Read:
+    """Decode `batches`; `now` is the database's clock in ms. Raises Problem or KeyError for one nobody can read."""
+    result = Read([], [])
+    for batch in batches:
+        reading = DIALECTS[batch.dialect].read(batch.body)
+        result.refused.extend(Refused(batch, rejection) for rejection in reading.rejections)
+        for event in reading.events:
+            result.arrivals.append(_arrival(batch, event, reading.sent_at, now))
+    return result
+
+
+def refuse(arrival: Arrival, code: str, field: str, detail: str) -> Refused:
+    """A dead letter for an event that was read well and cannot be stored."""
+    body = msgspec.json.encode(arrival.event)
+    return Refused(arrival.batch, Rejection(arrival.event.index, code, field, detail, body[:EVENT_BYTES]))
+
+
+def _arrival(batch: Waiting, event: Event, sent_at: int | None, now: int) -> Arrival:
+    received_at = min(batch.received_at, now)
+    claimed = instant(event.ts, sent_at, received_at)
+    return Arrival(
+        batch=batch,
+        event=event,
+        uid=ids.event_uid(event.message_id) if event.message_id else ids.nameless_uid(batch.batch_id, event.index),
+        received_at=received_at,
+        ts=max(0, min(claimed, received_at)),
+        clamped=not 0 <= claimed <= received_at,
+        props=msgspec.json.encode(props_of(event)),
+        context=None if event.context is None else msgspec.json.encode(event.context),
+    )
+
+
+def instant(ts: int | None, sent_at: int | None, received_at: int) -> int:
+    """When it happened, ms: the sender's clock is corrected by what it said when it sent."""
+    if ts is None:
+        return received_at
+    return ts if sent_at is None else received_at - (sent_at - ts)
+
+
+def props_of(event: Event) -> dict[str, Any]:
+    """What is stored as the event's properties: of an identify, the traits it sets."""
+    return event.traits if event.kind == TRAITS_KIND and event.traits is not None else event.properties

@@ -1,0 +1,150 @@
+"""Who is who: external ids become people, links tie them together, merges unite them. Pure, all in memory.
+
+An event with a userId and an anonymousId ties the anonymous id to the user, if it has no user yet. One that already
+belongs to another user stays there: two people at one device are not one person. Profiles with different userIds
+become one only by an alias, into the profile of the new id. The same links give the same people in any order.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from ingestion.events import Event
+
+# The kinds of ingestion.models.Alias.
+USER = "user"
+ANONYMOUS = "anon"
+SESSION = "session"
+
+Key = tuple[str, str]  # (kind, external id)
+
+
+class Person(msgspec.Struct, eq=False, kw_only=True):
+    """A profile while a turn is worked on. id is 0 until a new one gets its number."""
+
+    id: int = 0
+    public_id: str = ""
+    shard: int = 0
+    identified: bool = False
+    first_seen: int
+    last_seen: int
+    stored: bool = False  # has a row already
+    named: bool = False  # got its first userId in this turn
+    united: bool = False  # took a stored profile in, or was taken in
+    into: "Person | None" = None
+
+    def seen(self, ts: int) -> None:
+        self.first_seen = min(self.first_seen, ts)
+        self.last_seen = max(self.last_seen, ts)
+
+
+def keys_of(event: Event) -> Iterable[Key]:
+    """Every external id that could matter for this event."""
+    if event.user_id:
+        yield USER, event.user_id
+    if event.anonymous_id:
+        yield ANONYMOUS, event.anonymous_id
+    if event.session_id and not event.user_id and not event.anonymous_id:
+        yield SESSION, event.session_id
+    if event.kind == "alias" and (previous := previous_of(event)):
+        yield USER, previous
+        yield ANONYMOUS, previous
+
+
+def previous_of(event: Event) -> str | None:
+    """The id that an alias gives up."""
+    return event.previous_id or event.anonymous_id
+
+
+class People:
+    """The people of one turn: what is stored about the external ids in it, and what its events make of that."""
+
+    def __init__(self, known: Mapping[Key, Person]) -> None:
+        self._of = dict(known)
+        self.created: list[Person] = []
+        self.bound: list[Key] = []  # external ids that are new
+        self.taken_in: list[Person] = []  # stored profiles that were merged into another
+
+    def find(self, key: Key) -> Person | None:
+        person = self._of.get(key)
+        return None if person is None else survivor(person)
+
+    def owner(self, event: Event, ts: int) -> Person | None:
+        """Whose event this is, after following the link it carries. None: it names nobody."""
+        keys = list(keys_of(event))
+        if not keys:
+            return None
+        person = self._linked(keys[0], keys[1], ts) if len(keys) == 2 else self._get(keys[0], ts)
+        person.seen(ts)
+        return person
+
+    def altered(self) -> Iterable[Person]:
+        """People whose own row changes, whether an event came to them or not."""
+        return [person for person in self._of.values() if person.named or person.united]
+
+    def alias(self, previous: str, user: str, ts: int) -> bool:
+        """The person `previous` is from now on `user`. False: it is an anonymous id of somebody else."""
+        target = (USER, user)
+        both = ((USER, previous), (ANONYMOUS, previous))
+        # An id nobody has seen yet may turn out to be of either kind later.
+        olds = [key for key in both if key in self._of] or list(both)
+        followed = [self._follow(key, target, ts) for key in olds]
+        return all(followed)
+
+    def _follow(self, old: Key, target: Key, ts: int) -> bool:
+        before, after = self.find(old), self.find(target)
+        if before is None:
+            self._bind(old, after or self._get(target, ts))
+        elif before is after:
+            pass
+        elif old[0] == ANONYMOUS and before.identified:
+            return False
+        elif after is None:
+            self._bind(target, before)
+        else:
+            self._merge(before, after)
+        return True
+
+    def _linked(self, user: Key, anonymous: Key, ts: int) -> Person:
+        person, visitor = self.find(user), self.find(anonymous)
+        if visitor is None:
+            person = person or self._get(user, ts)
+            self._bind(anonymous, person)
+            return person
+        if visitor.identified:
+            return person or self._get(user, ts)
+        if person is None:
+            self._bind(user, visitor)
+            return visitor
+        return self._merge(visitor, person)
+
+    def _get(self, key: Key, ts: int) -> Person:
+        person = self.find(key)
+        if person is None:
+            person = Person(first_seen=ts, last_seen=ts)
+            self.created.append(person)
+            self._bind(key, person)
+        return person
+
+    def _bind(self, key: Key, person: Person) -> None:
+        self._of[key] = person
+        self.bound.append(key)
+        if key[0] == USER and not person.identified:
+            person.identified = person.named = True
+
+    def _merge(self, loser: Person, winner: Person) -> Person:
+        """Unite two people. `winner` has a userId: where both have one, it is the one an alias names as the new."""
+        loser.into = winner
+        winner.first_seen = min(winner.first_seen, loser.first_seen)
+        winner.last_seen = max(winner.last_seen, loser.last_seen)
+        if loser.stored:
+            loser.united = winner.united = True
+            self.taken_in.append(loser)
+        return winner
+
+
+def survivor(person: Person) -> Person:
+    """The person that `person` has become through merges (chains are short: one turn's)."""
+    while person.into is not None:
+        person = person.into
+    return person

@@ -1,0 +1,17 @@
+"""What ingestion does when others' records change, and after `migrate`."""
+
+from typing import Any
+
+from ingestion import lanes, partitions
+
+
+def project_saved(*, instance: Any, created: bool, **_: object) -> None:
+    """A new project gets its writer lane."""
+    if created:
+        lanes.make_lane(instance.pk)
+
+
+def migrated(**_: object) -> None:
+    """Partitions for the months to come, and a lane for every project."""
+    partitions.ensure()
+    lanes.make_lanes()

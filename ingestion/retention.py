@@ -1,0 +1,64 @@
+"""Keeping up: partitions ahead, and nothing kept longer than it can count."""
+
+from django.conf import settings
+from django.db import connection
+
+from ingestion import partitions
+from ingestion.lanes import make_lanes
+from keys.models import Project
+from persona.lib.clock import MS_PER_DAY
+from persona.lib.log import get_logger
+
+log = get_logger(__name__)
+
+HOUR_MS = 3_600_000
+APPLIED_BATCH_DAYS = 7  # how long the fate of a batch can be asked for, and a late second copy is noticed whole
+APPLIED_HOURS = 1
+
+NOW = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
+OLD_BATCHES = "delete from ingestion_appliedbatch where at < %s"
+OLD_APPLIED = "delete from ingestion_applied where at < %s"
+OLD_KEYS = "delete from ingestion_dedupekey where received_at < %s"
+OLD_REST = "delete from ingestion_event_rest where received_at < %s"
+
+
+def keep_up() -> None:
+    """One round of upkeep. Idempotent."""
+    partitions.ensure()
+    make_lanes()
+    now = _now()
+    _delete(OLD_BATCHES, now - APPLIED_BATCH_DAYS * MS_PER_DAY)
+    _delete(OLD_APPLIED, now - APPLIED_HOURS * HOUR_MS)
+    drop_expired(now - longest_retention() * MS_PER_DAY)
+
+
+def drop_expired(before: int) -> list[str]:
+    """Drop the months that ended before `before` (ms), and forget the uids of that time. The dropped partitions."""
+    names = partitions.expired(before)
+    if names:
+        # Reading all dedupe keys is dear, so it is done once a month, and before the month that calls for it is gone:
+        # when it fails, the next round does it again.
+        _delete(OLD_KEYS, before)
+        _delete(OLD_REST, before)
+    for name in names:
+        partitions.drop(name)
+    return names
+
+
+def longest_retention() -> int:
+    """Days; of all projects."""
+    default = int(settings.PERSONA_RETENTION_DAYS)
+    return max([default, *(project.options.retention_days or 0 for project in Project.objects.all())])
+
+
+def _now() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(NOW)
+        return int(cursor.fetchone()[0])
+
+
+def _delete(statement: str, before: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [before])
+        if cursor.rowcount:
+            log.info("retention.deleted", table=statement.split()[2], rows=cursor.rowcount)

@@ -1,0 +1,219 @@
+"""THE write path: the batches of one turn become events, profiles, traits and marks, all in one transaction.
+
+The number of statements is the same for one event and for thousands. The caller holds the lane's lock, so there is
+one writer per project at a time.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
+
+import msgspec
+import psycopg
+
+from ingestion import arrivals, log, marks, names, outcomes, profiles, waiting
+from ingestion.arrivals import Arrival
+from ingestion.cursors import Cursor, copy_rows
+from ingestion.identity import Key, People, Person, keys_of, survivor
+from ingestion.outcomes import Outcome
+from ingestion.traits import Sheet
+from ingestion.waiting import Waiting
+
+# The clock is read after the lane was locked: it never runs behind what an earlier turn wrote.
+NOW = """
+select floor(extract(epoch from clock_timestamp()) * 1000)::bigint, array(
+    select batch_id from ingestion_appliedbatch
+    where project_id = %s and batch_id in (select json_array_elements_text(%s)))
+"""
+# The uids come as one string of 16 bytes each: an array of 5,000 costs ten times as much to send.
+DEDUPE = """
+insert into ingestion_dedupekey (project_id, uid, received_at)
+select %s, substring(%s::bytea from place * 16 + 1 for 16), %s from generate_series(0, %s - 1) as place
+on conflict (project_id, uid) do nothing
+returning uid
+"""
+RELEASE = "delete from ingestion_dedupekey where project_id = %s and uid = any(%s)"
+EVENTS = """
+copy ingestion_event (project_id, profile_id, name_id, ts, received_at, uid, props, context)
+from stdin (format binary)
+"""
+EVENT_TYPES = ("int8", "int8", "int4", "int8", "int8", "bytea", "jsonb", "jsonb")
+DEAD = """
+copy ingestion_deadletter (project_id, batch_id, index, dialect, code, detail, body, at) from stdin (format binary)
+"""
+DEAD_TYPES = ("int8", "text", "int4", "text", "text", "text", "bytea", "int8")
+STALE = """
+insert into ingestion_staleprofiles (project_id, shard, at, items)
+select %s, r.* from unnest(%s::smallint[], %s::bigint[], %s::bytea[]) as r
+"""
+APPLIED = """
+insert into ingestion_appliedbatch (project_id, batch_id, stored, duplicates, rejected, at)
+select %s, r.batch_id, r.stored, r.duplicate, r.rejected, %s
+from json_to_recordset(%s) as r(batch_id text, stored integer, duplicate integer, rejected integer)
+"""
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """A project whose writer lane is locked by this transaction."""
+
+    project: int
+    shards: int
+    watched_until: int
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """What one turn has found out, when all that is left is to write it down."""
+
+    lane: Lane
+    now: int
+    batches: Sequence[Waiting]  # without those that were applied before
+    outcomes: list[Outcome]
+    names: Mapping[str, int]
+    people: People
+    sheets: Mapping[int, Sheet]
+
+
+def apply(cursor: Cursor, lane: Lane, batches: Sequence[Waiting]) -> None:
+    """Apply `batches`, in their order, and take them out of the inbox. Those applied before change nothing."""
+    now, todo = _not_yet_applied(cursor, lane.project, batches)
+    if todo:
+        turn = _worked_out(cursor, lane, now, todo)
+        _write(cursor, turn)
+    waiting.forget(cursor, lane.project, batches)
+
+
+def _not_yet_applied(cursor: Cursor, project: int, batches: Sequence[Waiting]) -> tuple[int, list[Waiting]]:
+    batch_ids = msgspec.json.encode([batch.batch_id for batch in batches]).decode()
+    row = cursor.execute(NOW, [project, batch_ids]).fetchone()
+    now, applied = row or (0, [])
+    todo = {batch.batch_id: batch for batch in reversed(batches) if batch.batch_id not in set(applied)}
+    return now, sorted(todo.values(), key=lambda batch: batch.id)
+
+
+def _worked_out(cursor: Cursor, lane: Lane, now: int, batches: Sequence[Waiting]) -> Turn:
+    read = arrivals.read(batches, now)
+    numbers = names.numbered(cursor, lane.project, {a.event.name for a in read.arrivals if a.event.kind != "alias"})
+    good, refused = outcomes.admitted(read.arrivals, numbers)
+    firsts, repeated = outcomes.first_of_each(good)
+    fresh, people = _ask(cursor, lane.project, firsts, now)
+    known = [outcomes.duplicate(arrival) for arrival in firsts if arrival.uid not in fresh]
+    found = outcomes.identified((arrival for arrival in firsts if arrival.uid in fresh), people)
+    profiles.number_new(cursor, lane.project, lane.shards, people)
+    sheets = _traits(cursor, lane.project, found, people)
+    every = [*map(outcomes.rejected, read.refused), *refused, *repeated, *known, *found]
+    return Turn(lane, now, batches, every, numbers, people, sheets)
+
+
+def _ask(cursor: Cursor, project: int, firsts: Sequence[Arrival], now: int) -> tuple[set[bytes], People]:
+    """Which events are new, and who is known: two statements, one round trip."""
+    if not firsts:
+        return set(), People({})
+    keys: set[Key] = set(chain.from_iterable(keys_of(arrival.event) for arrival in firsts))
+    uids = b"".join(arrival.uid for arrival in firsts)
+    with psycopg.Cursor(cursor.connection) as other:
+        with cursor.connection.pipeline():
+            cursor.execute(DEDUPE, [project, uids, now, len(firsts)], binary=True)
+            profiles.ask_known(other, project, keys)
+        fresh = {uid for (uid,) in cursor}
+        return fresh, People(profiles.known(other))
+
+
+def _traits(cursor: Cursor, project: int, found: Sequence[Outcome], people: People) -> dict[int, Sheet]:
+    writers = [outcome.person for outcome in outcomes.trait_writers(found) if outcome.person is not None]
+    merged = people.taken_in
+    if not writers and not merged:
+        return {}
+    involved = {id(person): person for person in (*writers, *merged, *map(survivor, merged))}
+    stored = profiles.trait_states(cursor, project, list(involved.values()))
+    return outcomes.sheets(found, merged, stored)
+
+
+def _write(cursor: Cursor, turn: Turn) -> None:
+    project = turn.lane.project
+    touched = _touched(turn)
+    with cursor.connection.pipeline():
+        profiles.merge(cursor, project, turn.people.taken_in)
+        profiles.save(cursor, project, touched, {owner: sheet.state for owner, sheet in turn.sheets.items()})
+        profiles.bind(cursor, project, turn.people)
+        _write_stale(cursor, turn, touched)
+        cursor.execute(APPLIED, [project, turn.now, _tallies(turn)])
+        _release(cursor, project, turn.outcomes)
+        if turn.lane.watched_until > turn.now:
+            log.record(cursor, project, turn.outcomes, turn.now)
+    _copy_events(cursor, turn)
+    _copy_dead_letters(cursor, turn)
+
+
+def _touched(turn: Turn) -> list[Person]:
+    """Every profile, as it is after all merges, whose row or facts change."""
+    people = chain(
+        (outcome.person for outcome in turn.outcomes if outcome.person is not None),
+        turn.people.created,
+        turn.people.altered(),
+    )
+    return list({id(person): person for person in map(survivor, people)}.values())
+
+
+def _write_stale(cursor: Cursor, turn: Turn, touched: Collection[Person]) -> None:
+    rows = marks.rows(turn.outcomes, touched, turn.people.taken_in, turn.sheets, turn.names, turn.now)
+    if rows:
+        cursor.execute(STALE, [turn.lane.project, *map(list, zip(*rows, strict=True))])
+
+
+def _tallies(turn: Turn) -> str:
+    tallies = {
+        batch.batch_id: {"batch_id": batch.batch_id, "stored": 0, "duplicate": 0, "rejected": 0}
+        for batch in turn.batches
+    }
+    for outcome in turn.outcomes:
+        tally: dict[str, object] = tallies[outcome.batch.batch_id]
+        tally[outcome.what] = int(str(tally[outcome.what])) + 1
+    return msgspec.json.encode(list(tallies.values())).decode()
+
+
+def _release(cursor: Cursor, project: int, found: Iterable[Outcome]) -> None:
+    """A rejected event keeps no dedupe key: corrected, it may come again."""
+    refused = (outcome.arrival for outcome in found if outcome.keyed and outcome.what == "rejected")
+    uids = [arrival.uid for arrival in refused if arrival is not None]
+    if uids:
+        cursor.execute(RELEASE, [project, uids])
+
+
+def _copy_events(cursor: Cursor, turn: Turn) -> None:
+    rows = (
+        (
+            turn.lane.project,
+            None if outcome.person is None else outcome.person.id,
+            turn.names[outcome.arrival.event.name],
+            outcome.arrival.ts,
+            outcome.arrival.received_at,
+            outcome.arrival.uid,
+            outcome.arrival.props,
+            outcome.arrival.context,
+        )
+        for outcome in turn.outcomes
+        if outcome.is_event and outcome.arrival is not None
+    )
+    copy_rows(cursor, EVENTS, EVENT_TYPES, rows)
+
+
+def _copy_dead_letters(cursor: Cursor, turn: Turn) -> None:
+    rows = [
+        (
+            turn.lane.project,
+            refused.batch.batch_id,
+            refused.rejection.index,
+            refused.batch.dialect,
+            refused.rejection.code,
+            _detail(refused.rejection.field, refused.rejection.detail),
+            refused.rejection.body,
+            turn.now,
+        )
+        for outcome in turn.outcomes
+        if (refused := outcome.refused) is not None
+    ]
+    if rows:
+        copy_rows(cursor, DEAD, DEAD_TYPES, rows)
+
+
+def _detail(field: str, detail: str) -> str:
+    return (f"{field}: {detail}" if field else detail).replace("\x00", "")
