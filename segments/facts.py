@@ -28,7 +28,7 @@ class PlanRow(msgspec.Struct, frozen=True):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """The plan for one profile; earliest: the oldest instant (ms) at which its rules will be judged, at most now."""
+    """The plan for one profile; earliest: the oldest instant (ms) at which its rules will be judged; not later than now."""
 
     names: Sequence[PlanRow]
     earliest: int
@@ -64,10 +64,11 @@ def gather(
 ) -> dict[int, Facts]:
     """Facts of the profiles, by their id; a profile that is not there is left out.
 
-    cursor: any psycopg cursor, binary or not; retention and now: ms. Rules judged on them at any instant from
-    `earliest` to `now` see what they would have seen then. Events later than `now` are given too.
+    cursor: any; a psycopg.Cursor in binary format is the quickest, Django's own costs 0.3 ms more. retention, now: ms.
+    Rules judged on the facts at any instant from `earliest` to `now` find all that decides them then. Events later
+    than `now` are given too: they end the promise of an answer.
     """
-    events, capped = _read_events(cursor, project_id, wanted)
+    events, capped = _read_events(cursor, project_id, wanted, now)
     cursor.execute(PROFILES, (project_id, list(wanted)))
     return {
         id_: Facts(
@@ -118,11 +119,13 @@ Rows = dict[int, dict[str, list[Row]]]
 Shape = tuple[tuple[str, ...], tuple[str, ...]]  # keys of properties, of context
 
 
-def _read_events(cursor: AnyCursor, project_id: int, wanted: Mapping[int, Wanted]) -> tuple[Rows, dict[int, set[str]]]:
+def _read_events(
+    cursor: AnyCursor, project_id: int, wanted: Mapping[int, Wanted], now: int
+) -> tuple[Rows, dict[int, set[str]]]:
     """Rows per profile and name, and the names that were capped."""
     found: Rows = {}
     capped: dict[int, set[str]] = {}
-    requests = [(profile, row, each.earliest) for profile, each in wanted.items() for row in each.names]
+    requests = [(profile, row, min(each.earliest, now)) for profile, each in wanted.items() for row in each.names]
     if not requests:
         return found, capped
     statement, parameters = _statement(project_id, requests)
