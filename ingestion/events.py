@@ -17,6 +17,13 @@ NESTING = 32
 TRAITS_BYTES = 64 * 1024  # of a whole profile
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """Of one request of a wire: bytes of its inflated body, and events in it."""
+
+    body_bytes: int
+    events: int
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing that happened, as the sender said it; nothing here is trusted or corrected yet.
 
@@ -49,11 +56,12 @@ class Rejection(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
-    """What one request body says."""
+    """What one request body says. warnings: parts of the batch itself that are not taken; they cost no event."""
 
     events: list[Event]
     rejections: list[Rejection]
     sent_at: int | None = None
+    warnings: tuple[Rejection, ...] = ()
 
     @property
     def n(self) -> int:

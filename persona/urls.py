@@ -1,8 +1,27 @@
 """The whole public URL table, one line per route."""
 
 from django.contrib import admin
-from django.urls import path
+from django.contrib.auth.views import LogoutView
+from django.contrib.staticfiles.views import serve
+from django.urls import include, path, re_path
+
+from persona import config, errors, pages
 
 urlpatterns = [
+    path("", pages.home, name="home"),
+    path("", include("segments.urls")),
+    path("signin/", pages.sign_in, name="signin"),
+    path("signout/", LogoutView.as_view(next_page="signin"), name="signout"),
+    path("health", pages.health),
+    path("ready", pages.ready),
+    path("api/v2/pipeline/", include("ingestion.urls")),
+    re_path(r"^api/v2/pipeline/config/?$", config.ConfigView.as_view()),
+    path("api/projects/<str:project>/", include("segments.api_urls")),
     path("admin/", admin.site.urls),
+    # A few small files, so that one process is a whole installation; a proxy in front may serve STATIC_ROOT instead.
+    path("static/<path:path>", serve, {"insecure": True}),
 ]
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.broken

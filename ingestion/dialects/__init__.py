@@ -1,0 +1,30 @@
+"""The wires that events come in through. One file each; none knows another."""
+
+from typing import Protocol
+
+from ingestion.dialects import pipeline
+from ingestion.events import Limits, Reading
+from persona.lib.problems import Problem
+from persona.lib.wire import Answer
+
+
+class Dialect(Protocol):
+    """One wire format: how a request body is read, and how it is answered. Pure."""
+
+    @property
+    def NAME(self) -> str: ...  # noqa: N802 - a module's constant
+
+    @property
+    def LIMITS(self) -> Limits: ...  # noqa: N802 - a module's constant
+
+    def read(self, body: bytes) -> Reading:
+        """Raises Problem 400 when the body cannot be read as a whole."""
+
+    def accepted(self, reading: Reading, batch_id: str) -> Answer:
+        """The batch is committed to the inbox."""
+
+    def refused(self, problem: Problem) -> Answer:
+        """The batch is not taken, for this reason."""
+
+
+DIALECTS: dict[str, Dialect] = {pipeline.NAME: pipeline}

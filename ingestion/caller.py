@@ -1,0 +1,46 @@
+"""Who calls, and may they: from the headers of a request to a principal, without waiting on the calling thread."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+
+from keys.auth import Principal, credential, ring
+from keys.permits import require_origin, require_scope, require_secret
+from keys.refusals import MISSING, refusal
+from persona.lib.futures import then
+from persona.lib.problems import Problem
+from persona.lib.wire import Answer
+
+Headers = Mapping[str, str]  # names in lower case
+Reply = Answer | Future[Answer]
+
+
+def for_caller(
+    headers: Headers,
+    *,
+    scope: str,
+    step: Callable[[Principal], Reply],
+    refused: Callable[[Problem], Answer],
+    secret_only: bool = False,
+) -> Reply:
+    """The answer of `step` for the caller, or that of `refused` for whoever may not (401, 403, 503).
+
+    At once when the key is in memory; else a future, resolved on the key ring's thread.
+    """
+
+    def permitted(principal: Principal) -> Reply:
+        if secret_only:
+            require_secret(principal)
+        require_origin(principal, headers.get("origin"))
+        require_scope(principal, scope)
+        return step(principal)
+
+    try:
+        key = credential(headers)
+        if key is None:
+            raise refusal(MISSING)
+        known = ring.cached(key)
+        if known is None:
+            return then(ring.lookup(key), permitted, refused)
+        return permitted(known)
+    except Problem as problem:
+        return refused(problem)

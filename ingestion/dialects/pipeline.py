@@ -1,0 +1,252 @@
+"""Our own wire: `POST /api/v2/pipeline/ingest` with `{batch: [...], sentAt?, context?}`."""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from ingestion.events import EVENT_BYTES, Event, Json, Kind, Limits, Reading, Rejection
+from ingestion.storable import NUMBER, TOO_DEEP, Id, Unfit, check_object, check_size, known_id, known_name
+from persona.lib import jsonparts
+from persona.lib.clock import parse_instant
+from persona.lib.problems import Problem
+from persona.lib.wire import Answer, problem_answer
+
+NAME = "pipeline"
+LIMITS = Limits(body_bytes=1024 * 1024, events=256)
+CONTEXT_BYTES = 32 * 1024  # of the batch's context: it is stored with every event that has none of its own
+
+NOT_JSON = ("request.not_json", "The body is not JSON.")
+NOT_AN_OBJECT = ("request.not_an_object", 'The body must be a JSON object: {"batch": [...]}.')
+MISSING = ("batch.missing", "`batch` is required: an array of 1 to 256 events.")
+NOT_AN_ARRAY = ("batch.not_an_array", "`batch` must be an array of events.")
+EMPTY = ("batch.empty", "`batch` holds no event.")
+TOO_MANY = ("batch.too_many_events", f"At most {LIMITS.events} events a request; send the rest in another.")
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_FIELD = re.compile(r" - at `\$\.?(\w*)")
+
+
+class Sent(msgspec.Struct, rename="camel", gc=False):
+    """An event as it comes. Keys that are not here are no error and not kept."""
+
+    type: Kind
+    event: str | None = None
+    user_id: Id = None
+    anonymous_id: Id = None
+    previous_id: Id = None
+    message_id: Id = None
+    timestamp: str | None = None
+    properties: Json | None = None
+    traits: Json | None = None
+    context: Json | None = None
+    group_id: Any = None
+    name: Any = None
+
+
+class Whole(msgspec.Struct, rename="camel"):
+    """A batch in which every event has the right types."""
+
+    batch: list[Sent]
+    sent_at: Raw = Raw()
+    context: Raw = Raw()
+
+
+class Apart(msgspec.Struct, rename="camel"):
+    """A batch whose events are looked at one by one."""
+
+    batch: list[Raw]
+    sent_at: Raw = Raw()
+    context: Raw = Raw()
+
+
+_whole = msgspec.json.Decoder(Whole).decode
+_apart = msgspec.json.Decoder(Apart).decode
+_sent = msgspec.json.Decoder(Sent).decode
+_text = msgspec.json.Decoder(str | None).decode
+_object = msgspec.json.Decoder(Json | None).decode
+
+
+def read(body: bytes) -> Reading:
+    """Raises Problem 400 when `body` is no batch of 1 to 256 events; a bad event is a rejection in the reading."""
+    try:
+        return _read_whole(body)
+    except (*_UNREADABLE, Unfit):
+        return _read_apart(body)
+
+
+def accepted(reading: Reading, batch_id: str) -> Answer:
+    """202: how many events are taken, and why the others are not."""
+    document: dict[str, Any] = {"accepted": len(reading.events), "batchId": batch_id}
+    if reading.rejections:
+        document["rejected"] = len(reading.rejections)
+        document["errors"] = [
+            {"index": bad.index, "code": bad.code, "field": bad.field, "detail": bad.detail}
+            for bad in reading.rejections
+        ]
+    if reading.warnings:
+        document["warnings"] = [
+            {"code": bad.code, "field": bad.field, "detail": bad.detail} for bad in reading.warnings
+        ]
+    return Answer(202, msgspec.json.encode(document))
+
+
+def refused(problem: Problem) -> Answer:
+    return problem_answer(problem)
+
+
+def _read_whole(body: bytes) -> Reading:
+    """The common case, in which nothing is wrong with any event; else raises one of the errors of `read`."""
+    batch = _whole(body)
+    _check_count(len(batch.batch))
+    if len(body) > EVENT_BYTES:  # else no event can be larger than that
+        for raw in _apart(body).batch:
+            check_size(len(raw))
+    sent_at, context, warnings = _frame(batch)
+    events = [_event(index, sent, context) for index, sent in enumerate(batch.batch)]
+    return Reading(events, [], sent_at, warnings)
+
+
+def _read_apart(body: bytes) -> Reading:
+    """Event by event: what is wrong with one costs no other."""
+    batch = _parts(body)
+    _check_count(len(batch.batch))
+    sent_at, context, warnings = _frame(batch)
+    reading = Reading([], [], sent_at, warnings)
+    for index, raw in enumerate(batch.batch):
+        text = bytes(raw)
+        try:
+            check_size(len(text))
+            reading.events.append(_event(index, _sent(text), context))
+        except Unfit as unfit:
+            reading.rejections.append(unfit.rejection(index, text))
+        except _UNREADABLE as error:
+            reading.rejections.append(_reason(error).rejection(index, text))
+    return reading
+
+
+def _check_count(n: int) -> None:
+    if n == 0:
+        raise Problem(400, *EMPTY)
+    if n > LIMITS.events:
+        raise Problem(400, *TOO_MANY)
+
+
+def _parts(body: bytes) -> Apart:
+    """The raw events of a batch, also where a strict decoder would refuse all for one."""
+    try:
+        return _apart(body)
+    except _UNREADABLE:
+        members = jsonparts.members(body)
+    if members is None:
+        raise Problem(400, *(NOT_AN_OBJECT if jsonparts.lenient(body) else NOT_JSON))
+    if not all(jsonparts.lenient(member) for member in members.values()):
+        raise Problem(400, *NOT_JSON)
+    batch = members.get("batch", b"null")
+    if batch == b"null":
+        raise Problem(400, *MISSING)
+    events = jsonparts.elements(batch)
+    if events is None:
+        raise Problem(400, *NOT_AN_ARRAY)
+    return Apart([Raw(event) for event in events], Raw(members.get("sentAt", b"")), Raw(members.get("context", b"")))
+
+
+def _frame(batch: Whole | Apart) -> tuple[int | None, Json | None, tuple[Rejection, ...]]:
+    """sentAt (ms) and the default context; what cannot be used of them becomes a warning."""
+    warnings: list[Rejection] = []
+    sent_at, context = None, None
+    try:
+        sent_at = _instant(_text(batch.sent_at) if batch.sent_at else None, "sentAt", "batch.sent_at_invalid")
+    except Unfit as unfit:
+        warnings.append(unfit.rejection(-1, b""))
+    except _UNREADABLE:
+        warnings.append(Rejection(-1, "batch.sent_at_invalid", "sentAt", "Not a text; the clock is not corrected."))
+    try:
+        context = _context(batch.context)
+    except Unfit as unfit:
+        warnings.append(unfit.rejection(-1, b""))
+    return sent_at, context, tuple(warnings)
+
+
+def _context(raw: Raw) -> Json | None:
+    if len(raw) > CONTEXT_BYTES:
+        raise Unfit("batch.context_invalid", "context", f"At most {CONTEXT_BYTES} bytes; it is not used.")
+    try:
+        context = _object(raw) if raw else None
+        check_object(context, "context")
+    except (*_UNREADABLE, Unfit):
+        raise Unfit("batch.context_invalid", "context", "Not an object that can be stored; it is not used.") from None
+    return context
+
+
+def _event(index: int, sent: Sent, context: Json | None) -> Event:
+    """Raises Unfit."""
+    kind = sent.type
+    name = known_name(sent.event, "event") if kind == "track" else kind
+    if kind == "alias":
+        _check_alias(sent)
+    properties = _properties(sent)
+    check_object(properties, "properties")
+    check_object(sent.traits, "traits")
+    check_object(sent.context, "context")
+    return Event(
+        index=index,
+        kind=kind,
+        name=name,
+        user_id=known_id(sent.user_id, "userId"),
+        anonymous_id=known_id(sent.anonymous_id, "anonymousId"),
+        previous_id=known_id(sent.previous_id, "previousId"),
+        message_id=known_id(sent.message_id, "messageId"),
+        ts=_instant(sent.timestamp, "timestamp", "event.timestamp_invalid"),
+        properties=properties,
+        traits=sent.traits if kind == "identify" else None,
+        context={**context, **sent.context} if context and sent.context else sent.context or context,
+    )
+
+
+def _check_alias(sent: Sent) -> None:
+    for field, value in (("previousId", sent.previous_id), ("userId", sent.user_id)):
+        if value in (None, ""):
+            raise Unfit("event.field_missing", field, "An alias needs `previousId` and `userId`.")
+
+
+def _properties(sent: Sent) -> Json:
+    """What the event says of itself; of a group, its traits and its id too."""
+    properties = sent.properties or {}
+    if sent.type == "group":
+        properties = {**(sent.traits or {}), **properties}
+        if sent.group_id is not None:
+            properties["groupId"] = sent.group_id
+    if sent.name is not None and sent.type in ("page", "screen", "group"):
+        properties = {"name": sent.name, **properties}
+    return properties
+
+
+def _instant(text: str | None, field: str, code: str) -> int | None:
+    if text is None:
+        return None
+    instant = parse_instant(text)
+    if instant is None:
+        raise Unfit(code, field, "Not an ISO 8601 instant such as 2026-06-09T10:14:05.123Z.")
+    return instant
+
+
+def _reason(error: Exception) -> Unfit:
+    """Why the decoder refused an event, in our words."""
+    if isinstance(error, RecursionError):
+        return Unfit(TOO_DEEP[0], "", TOO_DEEP[1])
+    if not isinstance(error, msgspec.ValidationError):
+        return Unfit("event.text_invalid", "", "Half a surrogate pair, NaN, Infinity, or bytes that are no UTF-8.")
+    said = str(error)
+    match = _FIELD.search(said)
+    field = match[1] if match else ""
+    if "out of range" in said:
+        return Unfit(NUMBER[0], field, "A number is too large to be stored.")
+    if "missing required field" in said:
+        return Unfit("event.field_missing", "type", "`type` is required.")
+    if not field:
+        return Unfit("event.not_an_object", "", "An event must be a JSON object.")
+    if said.startswith("Invalid enum value"):
+        return Unfit("event.type_unknown", field, "One of track, identify, page, screen, group, alias.")
+    return Unfit("event.field_type", field, said.partition(" - at ")[0] + ".")

@@ -1,0 +1,132 @@
+"""The way in and out of one route, the same through raw ASGI and through Django: Host, method, CORS, size, request id.
+
+A door knows HTTP and no wire; what stands behind it answers with an Answer, or a future of one.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from functools import lru_cache
+
+import msgspec
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+
+from ingestion.caller import Headers, Reply
+from persona.lib import wire
+from persona.lib.log import get_logger
+from persona.lib.problems import Problem
+from persona.lib.wire import Answer, Receive, Scope, Send
+
+log = get_logger(__name__)
+
+PATIENCE = 30.0  # seconds for what stands behind the door
+
+# What Django's middleware puts on a page, in the form that suits an answer which is never a page.
+SAFE = (
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+
+
+class Door(msgspec.Struct, frozen=True):
+    """One route. behind(headers, body): the answer; refused: the wire's form of a problem found at the door;
+    body_bytes: the most that is read; too_large: the problem of a body beyond that."""
+
+    methods: tuple[str, ...]
+    behind: Callable[[Headers, bytes], Reply]
+    refused: Callable[[Problem], Answer] = wire.problem_answer
+    body_bytes: int = 0
+    too_large: Callable[[], Problem] = lambda: Problem(400, "request.too_large", "Nothing is expected in the body.")
+
+    @property
+    def allowed(self) -> str:
+        return ", ".join((*self.methods, "OPTIONS"))
+
+    def turned_away(self, method: str, headers: Headers) -> Answer | None:
+        """The answer to a request that need not be read: a preflight, or one that cannot be right."""
+        try:
+            _check_host(headers.get("host", ""), tuple(settings.ALLOWED_HOSTS))
+            if method == "OPTIONS":
+                return wire.preflight(headers.get("origin"), self.allowed)
+            if method not in self.methods:
+                detail = f"Only {self.allowed} here."
+                raise Problem(405, "request.method", detail, headers=(("allow", self.allowed),))
+            if _declared(headers) > self.body_bytes:
+                raise self.too_large()
+        except Problem as problem:
+            return self._signed(self.refused(problem), headers)
+        return None
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application of this route."""
+        headers = wire.header_map(scope["headers"])
+        request_id = wire.request_id(headers.get("x-request-id"))
+        answer = self.turned_away(scope["method"], headers)
+        if answer is None:
+            try:
+                body = await wire.read_body(receive, self.body_bytes)
+            except wire.TooLarge:
+                answer = self._signed(self.refused(self.too_large()), headers)
+            except ConnectionError:
+                return  # nobody is there to be answered
+            else:
+                answer = await self.answer(headers, body)
+        await wire.send_answer(send, answer, (("x-request-id", request_id), *SAFE))
+
+    async def answer(self, headers: Headers, body: bytes) -> Answer:
+        """The answer to a request that was let in; for event loops."""
+        try:
+            reply = self.behind(headers, body)
+            if isinstance(reply, Future):
+                reply = await asyncio.wait_for(asyncio.wrap_future(reply), PATIENCE)
+        except Exception as error:  # the last resort: an answer in the wire's form, never a dropped connection
+            reply = self._failed(error)
+        return self._signed(reply, headers)
+
+    def answer_here(self, headers: Headers, body: bytes) -> Answer:
+        """The same for threads that may wait."""
+        if len(body) > self.body_bytes:
+            return self._signed(self.refused(self.too_large()), headers)
+        try:
+            reply = self.behind(headers, body)
+            if isinstance(reply, Future):
+                reply = reply.result(PATIENCE)
+        except Exception as error:  # as above
+            reply = self._failed(error)
+        return self._signed(reply, headers)
+
+    def _failed(self, error: Exception) -> Answer:
+        if isinstance(error, TimeoutError):
+            log.warning("request.unanswered", seconds=PATIENCE)
+            detail = "There was no answer in time; whether it was done is not known. Try again."
+            return self.refused(Problem(503, "service.slow", detail, retry_after=2))
+        log.error("request.failed", exc_info=error)
+        return self.refused(Problem(500, "internal", "The fault is ours. The request id leads to the log."))
+
+    def _signed(self, answer: Answer, headers: Headers) -> Answer:
+        """Readable by the page that asked, refusals included; the preflight says so itself."""
+        if any(name == "access-control-allow-origin" for name, _ in answer.headers):
+            return answer
+        return answer.having(*wire.cors(headers.get("origin")))
+
+
+def _declared(headers: Headers) -> int:
+    """What Content-Length says; 0 when it says nothing of use."""
+    text = headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+
+
+@lru_cache(maxsize=1_000)
+def _is_ours(host: str, allowed: Iterable[str]) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)
+
+
+def _check_host(host: str, allowed: tuple[str, ...]) -> None:
+    """What Django's handler would do. Raises Problem 400."""
+    if not _is_ours(host, allowed):
+        raise Problem(400, "request.host", "This server does not answer to that Host. See PERSONA_ALLOWED_HOSTS.")

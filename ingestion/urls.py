@@ -1,0 +1,10 @@
+"""Routes of ingestion under /api/v2/pipeline/; each with and without the trailing slash (a redirect loses a body)."""
+
+from django.urls import re_path
+
+from ingestion import api
+
+urlpatterns = [
+    re_path(r"^ingest/?$", api.IngestView.as_view()),
+    re_path(r"^batches/(?P<batch_id>[^/]+)/?$", api.BatchView.as_view()),
+]

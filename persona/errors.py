@@ -1,0 +1,117 @@
+"""What Django and DRF refuse by themselves, in our words: problem+json on the paths of programs, else a page."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any
+
+import structlog
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from rest_framework import exceptions
+from rest_framework.views import set_rollback
+
+from keys.refusals import INVALID, MISSING, refusal
+from persona.lib.problems import Problem, no_such_thing
+
+PROGRAMS = ("/api/", "/v1/", "/health", "/ready")  # who asks here reads JSON
+
+
+def internal() -> Problem:
+    return Problem(500, "internal", "The fault is ours, not yours. The request id leads to the log.")
+
+
+def _method(error: exceptions.MethodNotAllowed, allowed: str) -> Problem:
+    return Problem(405, "request.method", f"Only {allowed or 'other methods'} here.", headers=(("allow", allowed),))
+
+
+def _invalid(error: exceptions.ValidationError) -> Problem:
+    return Problem(400, "request.invalid", "Some values cannot be taken.", extra={"errors": error.detail})
+
+
+def _throttled(error: exceptions.Throttled) -> Problem:
+    wait: float | None = getattr(error, "wait", None)
+    return Problem(429, "rate.limited", "Too many requests. Try again later.", retry_after=max(1, ceil(wait or 1)))
+
+
+# The most particular first: some are kinds of others.
+_TRANSLATED: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
+    (Http404, lambda _: no_such_thing()),
+    (exceptions.NotFound, lambda _: no_such_thing()),
+    (exceptions.NotAuthenticated, lambda _: refusal(MISSING)),
+    (exceptions.AuthenticationFailed, lambda _: refusal(INVALID)),
+    (exceptions.ValidationError, _invalid),
+    (exceptions.ParseError, lambda _: Problem(400, "request.not_json", "The body is not JSON.")),
+    (exceptions.UnsupportedMediaType, lambda _: Problem(415, "request.media_type", "Send application/json.")),
+    (exceptions.NotAcceptable, lambda _: Problem(406, "request.accept", "Answers here are application/json.")),
+    (exceptions.Throttled, _throttled),
+    (PermissionDenied, lambda _: Problem(403, "auth.forbidden", "You may not do this.")),
+    (exceptions.PermissionDenied, lambda error: Problem(403, "auth.forbidden", str(error.detail))),
+)
+
+
+def api_exception(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
+    """DRF's exception handler; None for what is a fault of ours."""
+    problem = _translated(error, context)
+    if problem is None:
+        return None
+    set_rollback()
+    return answered(problem)
+
+
+def _translated(error: Exception, context: Mapping[str, Any]) -> Problem | None:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, exceptions.MethodNotAllowed):
+        return _method(error, ", ".join(context["view"].allowed_methods))
+    for kind, translate in _TRANSLATED:
+        if isinstance(error, kind):
+            return translate(error)
+    return None
+
+
+def answered(problem: Problem) -> HttpResponse:
+    """The problem document as a Django response."""
+    body, media_type = problem.rendered()
+    return HttpResponse(body, media_type, problem.status, headers=dict(problem.header_lines()))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler400."""
+    if isinstance(exception, DisallowedHost):
+        detail = "This server does not answer to that Host. See PERSONA_ALLOWED_HOSTS."
+        return _shown(request, Problem(400, "request.host", detail), "This is not the right address")
+    if isinstance(exception, RequestDataTooBig):
+        return _shown(request, Problem(400, "request.too_large", "The body is too large."), "This is too much")
+    return _shown(request, Problem(400, "request.invalid", "The request makes no sense here."), "This makes no sense")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler403."""
+    return _shown(request, Problem(403, "auth.forbidden", "You may not do this."), "Not allowed")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler404: the same for what does not exist and for what is not the visitor's to see."""
+    return _shown(request, no_such_thing(), "Nothing here")
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """handler500: the page names the request, so that its log lines can be found."""
+    page = {
+        "title": "This page could not be made",
+        "detail": "The fault is ours. Events go on being accepted and stored: this page has no part in that.",
+        "request_id": structlog.contextvars.get_contextvars().get("request_id", "unknown"),
+        "now": datetime.now(UTC),
+        "status": 500,
+    }
+    if request.path.startswith(PROGRAMS):
+        return answered(internal())
+    return render(request, "error.html", page, status=500)
+
+
+def _shown(request: HttpRequest, problem: Problem, title: str) -> HttpResponse:
+    if request.path.startswith(PROGRAMS):
+        return answered(problem)
+    return render(request, "error.html", {"title": title, "detail": problem.detail}, status=problem.status)
