@@ -3,7 +3,7 @@ const live = document.querySelector("[data-live]");
 const $ = (selector) => document.querySelector(selector);
 const body = live.tBodies[0], held = document.createElement("tbody");
 const dot = $(".live-dot"), rate = $("[data-rate]"), pause = $("[data-pause]"), more = $("[data-more]"), filter = $("[data-filter]");
-const MOST = 200, EVERY = 1000, HIDDEN = 10_000, RETRY = 3000, FIGURES = 10_000;
+const MOST = 200, EVERY = 1000, HIDDEN = 10_000, RETRY = 2000, FIGURES = 10_000;
 const cursor = { event: live.dataset.event, change: live.dataset.change };
 let paused = false, reached = true, outcome = "";
 let shown = 0, seen = 0, since = performance.now();
