@@ -28,7 +28,7 @@ class PlanRow(msgspec.Struct, frozen=True):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """The plan for one profile; earliest: the oldest instant (ms) at which its rules will be judged; not later than now."""
+    """The plan for one profile; earliest: the oldest instant (ms) at which its rules will be judged, at most now."""
 
     names: Sequence[PlanRow]
     earliest: int
