@@ -47,7 +47,7 @@ def maintain() -> None:
     upkeep.prune_log()
 
 
-@signals.worker_process_init.connect  # type: ignore[untyped-decorator]  # celery's signals have no types
+@signals.worker_process_init.connect
 def _publish(**_: object) -> None:
     """A task that has to make room asks for its own continuation."""
     publisher.start()

@@ -36,8 +36,9 @@ def _prune(project_id: int) -> int:
             (now,) = cursor.fetchone()
             cutoff = now - settings.PERSONA_CHANGE_RETENTION_DAYS * MS_PER_DAY
             cursor.execute(PRUNE, {"project": project_id, "cutoff": cutoff, "end": END, "rows": ROWS})
-            dropped += cursor.rowcount
-            if cursor.rowcount < ROWS:
+            gone = int(cursor.rowcount)
+            dropped += gone
+            if gone < ROWS:
                 break
     if dropped:
         log.info("log.pruned", project=project_id, rows=dropped)

@@ -1,10 +1,20 @@
 """Fixtures that all parts share: Alice owns, Bob is a member, Charlie is an outsider."""
 
+from collections.abc import Iterator
+
 import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
+from keys.auth import ring
 from keys.models import Member, Project
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """The key ring's thread has a connection of its own: it must be gone before the database is dropped."""
+    yield
+    ring.close()
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,6 @@
 import time
 from typing import Any
 
-from django.db import connection
-
 from ingestion import tasks as ingestion_tasks
 from ingestion.models import Alias
 from keys.models import Project
@@ -67,7 +65,7 @@ def settle_until(project: Project, changes: int) -> None:
 
 
 def now_ms() -> int:
-    with connection.cursor() as cursor:
+    with evaluator.raw_cursor() as cursor:
         return evaluator.clock(cursor)
 
 
