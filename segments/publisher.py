@@ -18,12 +18,14 @@ GAP = 0.005  # seconds between two messages: what is rung meanwhile becomes one
 LOOK = 0.2  # seconds between two looks at the timers
 COMPLAIN = 30.0  # seconds between two complaints about the same thing
 
+# Two index probes a lane: is anything overdue, and how many ms from now is the next instant after that.
 NEXT_DUE = """
-select min(next.recheck_at) - floor(extract(epoch from clock_timestamp()) * 1000)::bigint
-from segments_lane l cross join lateral (
-    select m.recheck_at from segments_membership m
-    where m.project_id = l.project_id and m.shard = l.shard and m.recheck_at is not null
-    order by m.recheck_at limit 1) next
+select bool_or(exists (
+        select from segments_membership m
+        where m.project_id = l.project_id and m.shard = l.shard and m.recheck_at <= clock.now)),
+    min((select min(m.recheck_at) from segments_membership m
+        where m.project_id = l.project_id and m.shard = l.shard and m.recheck_at > clock.now) - clock.now)
+from (select floor(extract(epoch from statement_timestamp()) * 1000)::bigint as now) clock, segments_lane l
 """
 
 log = get_logger(__name__)
@@ -62,21 +64,18 @@ class Publisher:
             time.sleep(GAP)
 
     def _look(self) -> float:
-        """Seconds until the next look; asks for a drain when a timer is due."""
+        """Seconds until the next look, which is the next timer if one is near; asks for a drain when one is due."""
         try:
             with connection.cursor() as cursor:
                 cursor.execute(NEXT_DUE)
-                (left,) = cursor.fetchone() or (None,)
+                overdue, left = cursor.fetchone() or (False, None)
         except Error as error:
             connection.close()
             self._complain("publisher.timers_unknown", error)
             return LOOK
-        if left is None or left > LOOK * 1000:
-            return LOOK
-        if left <= 0:
+        if overdue:
             self._asked.add(DRAIN)
-            return LOOK
-        return float(left) / 1000
+        return LOOK if left is None else min(float(left) / 1000, LOOK)
 
     def _send(self, task: str) -> None:
         try:
