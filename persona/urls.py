@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
-from django.contrib.staticfiles.views import serve
 from django.urls import include, path, re_path
 
 from persona import config, errors, pages
@@ -19,7 +18,7 @@ urlpatterns = [
     path("api/projects/<str:project>/", include("segments.api_urls")),
     path("admin/", admin.site.urls),
     # A few small files, so that one process is a whole installation; a proxy in front may serve STATIC_ROOT instead.
-    path("static/<path:path>", serve, {"insecure": True}),
+    path("static/<path:path>", pages.asset),
 ]
 handler400 = errors.bad_request
 handler403 = errors.forbidden
