@@ -14,6 +14,8 @@ from django.db import connection, transaction
 from django_eventstream import send_event
 from redis import RedisError
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from segments import reader
 from segments.outage import Outage
@@ -22,6 +24,7 @@ NOTIFICATION = "persona_bell"  # of PostgreSQL
 REDIS_CHANNEL = "events_channel"  # where send_event publishes
 PREFIX = "bell-"  # of its channel for a project
 EVERY = 0  # instead of a project: bells may have been missed, look at all
+ONCE = Retry(NoBackoff(), 0)  # `listen` comes back by itself
 PAUSES = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 _publishing = Outage("bell.publishing")
@@ -76,7 +79,10 @@ async def _notified() -> AsyncGenerator[int]:
 
 
 async def _published() -> AsyncGenerator[int]:
-    async with Redis.from_url(settings.REDIS_URL, health_check_interval=15) as redis, redis.pubsub() as line:
+    async with (
+        Redis.from_url(settings.REDIS_URL, health_check_interval=15, retry=ONCE) as redis,
+        redis.pubsub() as line,
+    ):
         await line.subscribe(REDIS_CHANNEL)
         async for message in line.listen():
             if message["type"] == "subscribe":

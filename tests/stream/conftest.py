@@ -3,7 +3,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from keys.auth import ring
 from tests.stream.listening import Listening
 from tests.stream.serving import served
 from tests.stream.shop import Shop, opened
@@ -16,7 +15,6 @@ def port(django_db_setup: None) -> Iterator[int]:
     """One server for all tests; it stops before the test database goes."""
     with served() as number:
         yield number
-    ring.close()
 
 
 @pytest.fixture

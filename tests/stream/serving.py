@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from keys.auth import ring
 from segments import stream
 
 DEADLINE = 20.0  # seconds until a test that waits for something gives up
@@ -36,3 +37,4 @@ def served() -> Iterator[int]:
         server.should_exit = True
         thread.join()
         listener.close()
+        ring.close()  # its thread holds a connection to the test database

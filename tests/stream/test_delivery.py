@@ -63,7 +63,7 @@ def test_a_reader_that_never_reads_is_cut_in_the_end(shop: Shop, port: int, sett
 def test_fifty_clients_that_come_and_go(shop: Shop, port: int, settings: Settings) -> None:
     """Two writers, bells lost now and then, every client reconnecting at random moments."""
     settings.PERSONA_STREAM_HEARTBEAT = 0.3
-    rounds = 120
+    rounds = 80
 
     def write(seed: int) -> None:
         chance = random.Random(seed)

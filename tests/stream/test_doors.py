@@ -3,11 +3,15 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
 from keys.services import issue_key, revoke_key
+from segments import stream
 from tests.stream.conftest import Listen
+from tests.stream.listening import Listening
+from tests.stream.serving import served
 from tests.stream.shop import Shop
 
 ORIGIN = {"Origin": "https://shop.example"}
@@ -68,11 +72,11 @@ def test_preflight(shop: Shop, listen: Listen) -> None:
 
 
 def test_a_page_may_read_the_stream(shop: Shop, listen: Listen) -> None:
-    stream = listen(shop.pk, headers=ORIGIN)
-    assert stream.status == 200
-    assert stream.headers["access-control-allow-origin"] == "https://shop.example"
-    assert stream.headers["vary"] == "Origin"
-    assert stream.headers["x-request-id"].startswith("req_")
+    opened = listen(shop.pk, headers=ORIGIN)
+    assert opened.status == 200
+    assert opened.headers["access-control-allow-origin"] == "https://shop.example"
+    assert opened.headers["vary"] == "Origin"
+    assert opened.headers["x-request-id"].startswith("req_")
 
 
 def test_origins_of_a_key(shop: Shop, listen: Listen) -> None:
@@ -108,8 +112,8 @@ def test_charlie_sees_nothing_of_alice(shop: Shop, elsewhere: Shop, listen: List
     filtered = listen(elsewhere.pk, "?persona=high_intent")
     shop.append(5)
     own = elsewhere.append()
-    for stream in (outside, filtered):
-        frame = stream.next()
+    for opened in (outside, filtered):
+        frame = opened.next()
         assert (frame.id, frame.data["profile"]) == (own, "u_elsewhere")
 
 
@@ -133,6 +137,25 @@ def test_idle_streams_are_closed(shop: Shop, listen: Listen, settings: Settings)
     settings.PERSONA_STREAM_HEARTBEAT = 0.2  # heartbeats do not keep it open
     settings.PERSONA_STREAM_IDLE = 1
     assert listen(shop.pk).ended()
+
+
+def test_a_server_that_stops_ends_its_streams_cleanly(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    with served() as port:
+        opened = Listening(port, shop.pk)
+        opened.next("heartbeat")
+    assert opened.ended()
+    opened.close()
+    assert not [record for record in caplog.records if "Exception in ASGI" in record.message]
+
+
+def test_a_database_that_does_not_answer(shop: Shop, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "PATIENCE", 0.2)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("lock table segments_head")
+        refused = listen(shop.pk)
+    assert refused.headers["retry-after"] == "2"
+    assert (refused.status, refused.problem()["code"]) == (503, "stream.unavailable")
+    assert listen(shop.pk).status == 200
 
 
 def test_old_streams_are_closed(shop: Shop, listen: Listen, settings: Settings) -> None:
