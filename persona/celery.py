@@ -1,14 +1,17 @@
 """The Celery application: queues, the schedule of beat, and a task base that keeps its database connection."""
 
 import ctypes
+import logging
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 from celery import Celery, signals
 from celery.contrib.django.task import DjangoTask
+from celery.exceptions import CPendingDeprecationWarning
 from celery.schedules import crontab
 from django.db import connections
 from kombu import Queue
@@ -55,6 +58,10 @@ def _configuration() -> dict[str, Any]:
         },
     }
 
+
+# While PostgreSQL restarts, its pool logs every attempt and Celery a page about a setting we have chosen.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 app = Celery("persona", task_cls=Task)
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -26,6 +26,7 @@ import psycopg
 SOCKET_PATH_MOST = 90  # bytes; the kernel's limit is 107 with "/.s.PGSQL.65535" behind it
 PR_SET_PDEATHSIG = 1
 START_SECONDS = 60.0
+PREDECESSOR_SECONDS = 10.0
 
 
 class CannotStart(RuntimeError):
@@ -170,6 +171,7 @@ class Postgres:
         """Make the cluster if there is none, run the server, wait until it answers. Raises CannotStart."""
         try:
             self._initialize()
+            self._await_predecessor()
             self.sockets.mkdir(parents=True, exist_ok=True)
             self._own(self.sockets, 0o755 if self.owner else 0o700)
             self.port = self.port or _free_port()
@@ -185,6 +187,12 @@ class Postgres:
             raise CannotStart(f"PostgreSQL cannot be set up in {self.base}: {error.strerror or error}") from None
         self._wait_until_ready()
         return self
+
+    def _await_predecessor(self) -> None:
+        """The server of a supervisor that was killed a moment ago may still be ending."""
+        deadline = time.monotonic() + PREDECESSOR_SECONDS
+        while time.monotonic() < deadline and _runs(self.data / "postmaster.pid"):
+            time.sleep(0.02)
 
     def _wait_until_ready(self) -> None:
         assert self.process is not None  # noqa: S101 - start() has just made it
@@ -217,6 +225,15 @@ class Postgres:
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(5)
+
+
+def _runs(pid_file: Path) -> bool:
+    """Does the process that the file names exist, and may we know it?"""
+    try:
+        os.kill(int(pid_file.read_text().split()[0]), 0)
+    except (OSError, ValueError, IndexError):
+        return False
+    return True
 
 
 def _bare() -> dict[str, str]:

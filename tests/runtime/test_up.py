@@ -104,28 +104,6 @@ def ready(stack: Stack) -> bool:
         return False
 
 
-def test_it_stops_cleanly_keeps_its_keys_and_leaves_nothing_when_killed(home: Path) -> None:
-    stack = Stack(home).start()
-    try:
-        first = stack.running
-        everything = processes_of(home)
-        assert everything >= set(first.pids.values())
-        os.kill(stack.supervisor, signal.SIGTERM)
-        wait_for(lambda: not alive(stack.supervisor), "the supervisor to stop", STOP_SECONDS)
-        assert stack.stop() == 0
-        assert not [pid for pid in everything if alive(pid)]
-
-        stack.start()
-        again = stack.running
-        assert (again.secret_key, again.publishable_key) == (first.secret_key, first.publishable_key)
-        assert again.admin_password == first.admin_password
-        everything = processes_of(home)
-        os.kill(stack.supervisor, signal.SIGKILL)
-        wait_for(lambda: not [pid for pid in everything if alive(pid)], "everything to end", STOP_SECONDS)
-    finally:
-        stack.stop()
-
-
 def refused(stack: Stack) -> str:
     """What a start says that must fail: one line at its end, no traceback, exit code 1, nothing left."""
     stack.launch()
@@ -182,3 +160,22 @@ def test_a_database_of_ones_own_carries_the_queue_too(home: Path, shop: Stack) -
     with Stack(home, DATABASE_URL=shop.database_url.replace("/persona?", "/elsewhere?"), PERSONA_DEMO="0") as stack:
         assert set(stack.pids) == {"web", "worker", "bulk", "beat"}
         assert ready(stack)
+
+
+def test_it_stops_cleanly_keeps_its_keys_and_leaves_nothing_when_killed(shop: Stack) -> None:
+    """The last one: it ends the installation that the others use."""
+    first = shop.running
+    everything = processes_of(shop.home)
+    assert everything >= set(first.pids.values())
+    os.kill(shop.supervisor, signal.SIGTERM)
+    wait_for(lambda: not alive(shop.supervisor), "the supervisor to stop", STOP_SECONDS)
+    assert shop.stop() == 0
+    assert not [pid for pid in everything if alive(pid)]
+
+    shop.start()
+    again = shop.running
+    assert (again.secret_key, again.publishable_key) == (first.secret_key, first.publishable_key)
+    assert again.admin_password == first.admin_password
+    everything = processes_of(shop.home)
+    os.kill(shop.supervisor, signal.SIGKILL)
+    wait_for(lambda: not [pid for pid in everything if alive(pid)], "everything to end", STOP_SECONDS)

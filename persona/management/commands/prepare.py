@@ -7,7 +7,7 @@ import msgspec
 from django.conf import settings
 from django.core.checks import Tags
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from kombu import Connection
@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from redis import Redis, RedisError
 
 from persona import broker, demo
-from persona.home import Access
+from persona.home import Access, Unusable
 from persona.lib import env
 from persona.lib.log import redact
 
@@ -29,11 +29,15 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *_: Any, **__: Any) -> None:
-        self.style = self.style.__class__()  # plain lines: the supervisor's log, no colors
+        earlier = msgspec.json.decode(sys.stdin.buffer.read(), type=Access | None)
         try:
-            access = self._prepared(msgspec.json.decode(sys.stdin.buffer.read(), type=Access | None))
+            access = self._prepared(earlier)
+        except Unusable as error:
+            _say(str(error))
+            sys.exit(1)
         except DatabaseError as error:
-            raise CommandError(f"PostgreSQL: {_line(error)}") from None
+            _say(f"PostgreSQL: {_line(error)}")
+            sys.exit(1)
         sys.stdout.buffer.write(msgspec.json.encode(access))
 
     def _prepared(self, earlier: Access | None) -> Access:
@@ -63,7 +67,7 @@ def _reach_databases() -> None:
             connections[alias].ensure_connection()
         except DatabaseError as error:
             variable = "DATABASE_URL" if alias == "default" else f"{alias.upper()}_DATABASE_URL"
-            raise CommandError(f"{variable} cannot be used: {_line(error)}") from None
+            raise Unusable(f"{variable} cannot be used: {_line(error)}") from None
 
 
 def _reach_broker() -> None:
@@ -71,14 +75,14 @@ def _reach_broker() -> None:
         try:
             Redis.from_url(settings.REDIS_URL, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE).ping()
         except (RedisError, ValueError) as error:
-            raise CommandError(f"REDIS_URL cannot be used: {_line(error)}") from None
+            raise Unusable(f"REDIS_URL cannot be used: {_line(error)}") from None
     if settings.CELERY_BROKER_URL == settings.REDIS_URL or broker.embedded():
         return
     try:
         with Connection(settings.CELERY_BROKER_URL, connect_timeout=PATIENCE) as queue:
             queue.ensure_connection(max_retries=1, timeout=PATIENCE)
     except (BrokerError, OSError, KeyError, ValueError) as error:
-        raise CommandError(f"CELERY_BROKER_URL cannot be used: {_line(error)}") from None
+        raise Unusable(f"CELERY_BROKER_URL cannot be used: {_line(error)}") from None
 
 
 def _migrate() -> None:
