@@ -1,5 +1,6 @@
 """What Django and DRF refuse by themselves, in our words: problem+json on the paths of programs, else a page."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from math import ceil
@@ -27,7 +28,8 @@ def _method(error: exceptions.MethodNotAllowed, allowed: str) -> Problem:
 
 
 def _invalid(error: exceptions.ValidationError) -> Problem:
-    return Problem(400, "request.invalid", "Some values cannot be taken.", extra={"errors": error.detail})
+    plain = json.loads(json.dumps(error.detail))  # its texts are of a class of DRF's own
+    return Problem(400, "request.invalid", "Some values cannot be taken.", extra={"errors": plain})
 
 
 def _throttled(error: exceptions.Throttled) -> Problem:

@@ -1,0 +1,134 @@
+"""What nobody has written a view for: problem documents on the paths of programs, small pages elsewhere."""
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import connection
+from django.http import Http404, HttpResponse
+from django.test import Client, RequestFactory
+from django.urls import path
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from persona import errors
+from persona.lib.problems import Problem
+from tests.ingestion.calling import INGEST, call, db
+
+__all__ = ["db"]  # a fixture
+
+RAISED: dict[str, Exception] = {
+    "problem": Problem(409, "thing.taken", "Taken.", retry_after=3),
+    "404": Http404(),
+    "not found": exceptions.NotFound(),
+    "not authenticated": exceptions.NotAuthenticated(),
+    "authentication failed": exceptions.AuthenticationFailed(),
+    "denied": PermissionDenied(),
+    "drf denied": exceptions.PermissionDenied(),
+    "validation": exceptions.ValidationError({"name": ["This is required."]}),
+    "parse": exceptions.ParseError(),
+    "media type": exceptions.UnsupportedMediaType("text/html"),
+    "not acceptable": exceptions.NotAcceptable(),
+    "throttled": exceptions.Throttled(wait=1.2),
+    "suspicious": SuspiciousOperation("?"),
+    "too big": RequestDataTooBig(),
+    "fault": ZeroDivisionError("secret"),
+}
+ANSWERS = {
+    "problem": (409, "thing.taken"),
+    "404": (404, "not_found"),
+    "not found": (404, "not_found"),
+    "not authenticated": (401, "auth.missing_key"),
+    "authentication failed": (401, "auth.invalid_key"),
+    "denied": (403, "auth.forbidden"),
+    "drf denied": (403, "auth.forbidden"),
+    "validation": (400, "request.invalid"),
+    "parse": (400, "request.not_json"),
+    "media type": (415, "request.media_type"),
+    "not acceptable": (406, "request.accept"),
+    "throttled": (429, "rate.limited"),
+    "suspicious": (400, "request.invalid"),
+    "too big": (400, "request.too_large"),
+    "fault": (500, "internal"),
+}
+
+
+class Raising(APIView):
+    authentication_classes = ()
+    permission_classes = ()
+
+    def get(self, request: Request, what: str) -> Response:
+        raise RAISED[what]
+
+    def post(self, request: Request, what: str) -> Response:
+        return Response(request.data)
+
+
+def page(request: Any, what: str) -> HttpResponse:
+    raise RAISED[what]
+
+
+urlpatterns = [path("api/raise/<what>", Raising.as_view()), path("v1/raise/<what>", page), path("raise/<what>", page)]
+handler400, handler403, handler404, handler500 = errors.bad_request, errors.forbidden, errors.not_found, errors.broken
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(raise_request_exception=False)
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize("what", RAISED)
+def test_a_problem_whatever_was_raised_in_the_api(what: str, client: Client) -> None:
+    answer = client.get(f"/api/raise/{what}")
+    assert (answer.status_code, answer["Content-Type"]) == (ANSWERS[what][0], "application/problem+json")
+    assert answer.json()["code"] == ANSWERS[what][1]
+    assert answer["X-Request-Id"]
+    assert "secret" not in answer.content.decode()
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize("what", ["404", "denied", "suspicious", "too big", "fault"])
+def test_a_plain_view_on_the_paths_of_programs(what: str, client: Client) -> None:
+    answer = client.get(f"/v1/raise/{what}")
+    assert (answer.status_code, answer.json()["code"]) == ANSWERS[what]
+
+
+@pytest.mark.urls(__name__)
+def test_what_these_problems_carry(client: Client) -> None:
+    assert client.get("/api/raise/problem")["Retry-After"] == "3"
+    assert client.get("/api/raise/throttled")["Retry-After"] == "2"
+    assert client.get("/api/raise/not authenticated")["WWW-Authenticate"] == "Bearer"
+    assert client.get("/api/raise/validation").json()["errors"] == {"name": ["This is required."]}
+    answer = client.delete("/api/raise/problem")
+    assert (answer.status_code, answer.json()["code"]) == (405, "request.method")
+    assert answer["Allow"] == "GET, POST, HEAD, OPTIONS"
+    assert client.post("/api/raise/problem", b"{", "application/json").json()["code"] == "request.not_json"
+    assert client.post("/api/raise/problem", b"{}", "text/html").json()["code"] == "request.media_type"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (lambda request: errors.bad_request(request, SuspiciousOperation()), 400),
+        (lambda request: errors.forbidden(request, PermissionDenied()), 403),
+        (lambda request: errors.not_found(request, Http404()), 404),
+        (errors.broken, 500),
+    ],
+)
+@pytest.mark.parametrize("path", ["/projects/shop/", "/apiary"])
+def test_a_small_page_for_people(answer: Any, status: int, path: str) -> None:
+    found = answer(RequestFactory().get(path))
+    assert found.status_code == status
+    assert found["Content-Type"].startswith("text/html")
+    assert b"<h1>" in found.content
+
+
+def test_absent_and_forbidden_projects_look_alike(db: None) -> None:
+    absent = [call("GET", path) for path in ("/api/v2/pipeline/nothing", "/api/nothing/at/all", "/v1/nothing")]
+    assert {(answer.status, answer.body) for answer in absent} == {(404, absent[0].body)}
+    assert absent[0].code == "not_found"
+    assert call("POST", INGEST + "/more").code == "not_found"
+    connection.close()
