@@ -1,7 +1,9 @@
 """A home that PostgreSQL's own user can reach (the tests may run as root), and an installation to be cruel to."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,19 +11,22 @@ import pytest
 from tests.stack import Stack
 
 
-def reachable_folder() -> Path:
+@contextmanager
+def reachable_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="persona up "))  # a path with a space: nothing may stumble over it
     folder.chmod(0o755)
-    return folder
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
-def home() -> Path:
-    return reachable_folder() / "home"
+def home() -> Iterator[Path]:
+    with reachable_folder() as folder:
+        yield folder / "home"
 
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Stack]:
     """With the demo's personas and its traffic, for tests that kill its children."""
-    with Stack(reachable_folder() / "home", PERSONA_DEMO_TRAFFIC="1") as running:
+    with reachable_folder() as folder, Stack(folder / "home", PERSONA_DEMO_TRAFFIC="1") as running:
         yield running
