@@ -61,9 +61,22 @@ def read(batches: Iterable[Waiting], now: int) -> Read:
 
 
 def refuse(arrival: Arrival, code: str, field: str, detail: str) -> Refused:
-    """A dead letter for an event that was read well and cannot be stored."""
-    body = msgspec.json.encode(arrival.event)
-    return Refused(arrival.batch, Rejection(arrival.event.index, code, field, detail, body[:EVENT_BYTES]))
+    """An event that was read well and cannot be stored; `with_bodies` adds what was sent."""
+    return Refused(arrival.batch, Rejection(arrival.event.index, code, field, detail))
+
+
+def with_bodies(refused: Iterable[Refused]) -> list[Refused]:
+    """Each with its event as it was sent. A batch is taken apart once, however many of its events are refused."""
+    apart: dict[int, list[bytes]] = {}
+    return [one if one.rejection.body else _with_body(one, apart) for one in refused]
+
+
+def _with_body(refused: Refused, apart: dict[int, list[bytes]]) -> Refused:
+    batch, rejection = refused.batch, refused.rejection
+    if batch.id not in apart:
+        apart[batch.id] = DIALECTS[batch.dialect].as_sent(batch.body)
+    body = apart[batch.id][rejection.index][:EVENT_BYTES]
+    return Refused(batch, msgspec.structs.replace(rejection, body=body))
 
 
 def _arrival(batch: Waiting, event: Event, sent_at: int | None, now: int) -> Arrival:

@@ -144,7 +144,10 @@ class People:
 
 
 def survivor(person: Person) -> Person:
-    """The person that `person` has become through merges (chains are short: one turn's)."""
-    while person.into is not None:
-        person = person.into
-    return person
+    """The person that `person` has become through merges."""
+    end = person
+    while end.into is not None:
+        end = end.into
+    while person.into is not None and person.into is not end:
+        person.into, person = end, person.into  # the next look takes one step, however long the chain was
+    return end

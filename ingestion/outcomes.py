@@ -119,18 +119,21 @@ def sheets(
     An event whose traits do not fit any more becomes rejected.
     """
     writers = trait_writers(outcomes)
-    owners = {o.person.id for o in writers if o.person is not None} | {survivor(loser).id for loser in merged}
-    result: dict[int, traits.Sheet] = {}
-    for owner in owners:
-        own = stored.get(owner, {})
-        state = own
-        for loser in merged:
-            if survivor(loser).id == owner:
-                state = traits.united(state, stored.get(loser.id, {}))
-        result[owner] = traits.Sheet(state, before=traits.values(own))
+    losers: dict[int, list[Person]] = {o.person.id: [] for o in writers if o.person is not None}
+    for loser in merged:
+        losers.setdefault(survivor(loser).id, []).append(loser)
+    result = {owner: _sheet(owner, taken_in, stored) for owner, taken_in in losers.items()}
     for outcome in writers:
         _write_traits(outcome, result)
     return result
+
+
+def _sheet(owner: int, losers: Iterable[Person], stored: Mapping[int, traits.State]) -> traits.Sheet:
+    own = stored.get(owner, {})
+    state = own
+    for loser in losers:
+        state = traits.united(state, stored.get(loser.id, {}))
+    return traits.Sheet(state, before=traits.values(own))
 
 
 def _write_traits(outcome: Outcome, sheets_of: Mapping[int, traits.Sheet]) -> None:

@@ -197,19 +197,19 @@ def _copy_events(cursor: Cursor, turn: Turn) -> None:
 
 
 def _copy_dead_letters(cursor: Cursor, turn: Turn) -> None:
+    refused = [outcome.refused for outcome in turn.outcomes if outcome.refused is not None]
     rows = [
         (
             turn.lane.project,
-            refused.batch.batch_id,
-            refused.rejection.index,
-            refused.batch.dialect,
-            refused.rejection.code,
-            _detail(refused.rejection.field, refused.rejection.detail),
-            refused.rejection.body,
+            one.batch.batch_id,
+            one.rejection.index,
+            one.batch.dialect,
+            one.rejection.code,
+            _detail(one.rejection.field, one.rejection.detail),
+            one.rejection.body,
             turn.now,
         )
-        for outcome in turn.outcomes
-        if (refused := outcome.refused) is not None
+        for one in arrivals.with_bodies(refused)
     ]
     if rows:
         copy_rows(cursor, DEAD, DEAD_TYPES, rows)

@@ -26,5 +26,11 @@ class Dialect(Protocol):
     def refused(self, problem: Problem) -> Answer:
         """The batch is not taken, for this reason."""
 
+    def as_sent(self, body: bytes) -> list[bytes]:
+        """The events of a body that `read` took, each in its sender's bytes."""
+
+    def alone(self, event: bytes) -> bytes:
+        """A body that holds this one event: how a dead letter comes back."""
+
 
 DIALECTS: dict[str, Dialect] = {pipeline.NAME: pipeline}

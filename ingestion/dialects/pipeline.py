@@ -96,6 +96,16 @@ def refused(problem: Problem) -> Answer:
     return problem_answer(problem)
 
 
+def as_sent(body: bytes) -> list[bytes]:
+    """The events of a body that `read` took, each in its sender's bytes."""
+    return [bytes(raw) for raw in _parts(body).batch]
+
+
+def alone(event: bytes) -> bytes:
+    """A body that holds this one event: how a dead letter comes back."""
+    return b'{"batch":[' + event + b"]}"
+
+
 def _read_whole(body: bytes) -> Reading:
     """The common case, in which nothing is wrong with any event; else raises one of the errors of `read`."""
     batch = _whole(body)

@@ -6,6 +6,15 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
+from ingestion.inbox import inbox
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stopped_inbox(django_db_setup: None) -> Iterator[None]:
+    """The flusher's own connection would keep the test database from being dropped."""
+    yield
+    inbox.stop()
+
 
 @pytest.fixture(autouse=True)
 def emptied_bulk_tables(request: pytest.FixtureRequest) -> Iterator[None]:

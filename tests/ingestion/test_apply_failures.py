@@ -5,6 +5,7 @@ from threading import Barrier
 
 import pytest
 from django.db import OperationalError, connection, connections, transaction
+from pytest_django import Settings
 
 from ingestion import tasks, waiting, writer
 from ingestion.cursors import bulk_transaction
@@ -191,3 +192,22 @@ def test_a_locked_lane_is_passed_over(project: Project, other_project: Project) 
     assert not stored(project)
     assert len(stored(other_project)) == 1
     assert apply_all() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_inbox_of_its_own_is_emptied_after_the_commit(project: Project, settings: Settings) -> None:
+    connections["inbox"] = connection.copy(alias="inbox")  # the same database over a connection of its own
+    settings.INBOX_ALIAS = "inbox"
+    try:
+        good = put(project, track("a", userId="u1", messageId="m1"))
+        put_body(project, b"{}", dialect="no_such_wire", batch_id="b_poison")
+        assert apply_all() == 2
+        assert fate(project, good) == (1, 0, 0)
+        assert [(batch.batch_id, batch.parked) for batch in Batch.objects.all()] == [("b_poison", True)]
+        # Had the process ended between the commit and the deletion, the batch would still be there.
+        put(project, track("a", userId="u1", messageId="m1"), batch_id=good)
+        assert apply_all() == 1
+        assert len(stored(project)) == 1
+    finally:
+        connections["inbox"].close()
+        del connections["inbox"]

@@ -64,7 +64,7 @@ ORDERLESS: dict[str, tuple[list[Json], list[set[str]]]] = {
     ),
     "alias to itself": ([seen(user="u"), alias("u", "u")], [{"user:u"}]),
     "two into one": (
-        [seen(user="u"), seen(user="v"), seen(user="w"), alias("u", "w"), alias("v", "w")],
+        [seen(user="u"), seen(user="v"), alias("u", "w"), alias("v", "w")],
         [{"user:u", "user:v", "user:w"}],
     ),
 }
@@ -196,3 +196,12 @@ def test_a_known_profile_is_marked_with_its_event_alone(project: Project) -> Non
     apply_events(project, seen(user="u"), seen("a", "u"))
     mark = marks(project)[profile_of(project, "user", "u").id]
     assert (mark.what, mark.names) == (0, (1,))
+
+
+def test_a_long_chain_of_aliases_in_one_turn(project: Project) -> None:
+    apply_events(project, *(seen(user=f"u{number}") for number in range(200)))
+    apply_events(project, *(alias(f"u{number}", f"u{number + 1}") for number in range(199)))
+    assert people(project) == {frozenset(f"user:u{number}" for number in range(200))}
+    (alive,) = Profile.objects.filter(project=project, merged_into=None)
+    assert set(Profile.objects.filter(project=project).values_list("merged_into", flat=True)) == {None, alive.id}
+    assert {of for _, _, of, _ in stored(project)} == {alive.id}
