@@ -32,6 +32,11 @@ alter table ingestion_event attach partition {name} for values from ({start}) to
 """
 
 
+def can_be_made() -> bool:
+    """Whether the table is there."""
+    return "ingestion_event" in connection.introspection.table_names()
+
+
 def ensure(months: int = 3) -> list[str]:
     """Make the partitions of this month and the following ones, `months` in all. The names of those that were new."""
     with bulk_cursor() as cursor:

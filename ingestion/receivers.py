@@ -12,6 +12,7 @@ def project_saved(*, instance: Any, created: bool, **_: object) -> None:
 
 
 def migrated(**_: object) -> None:
-    """Partitions for the months to come, and a lane for every project."""
-    partitions.ensure()
-    lanes.make_lanes()
+    """Partitions for the months to come, and a lane for every project; unless it was migrated back to nothing."""
+    if partitions.can_be_made():
+        partitions.ensure()
+        lanes.make_lanes()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connection
 
-from ingestion import partitions, retention, tasks
+from ingestion import partitions, receivers, retention, tasks
 from ingestion.models import Applied, AppliedBatch, DedupeKey, Event, WriterLane
 from keys.models import Project
 from persona.lib.clock import MS_PER_DAY, milliseconds
@@ -97,6 +97,12 @@ def test_upkeep_prunes_what_is_old_and_makes_missing_lanes(project: Project, oth
     assert list(AppliedBatch.objects.values_list("batch_id", flat=True)) == ["b_new"]
     assert list(Applied.objects.values_list("seq", flat=True)) == [2]
     assert WriterLane.objects.filter(project=other_project).exists()
+
+
+def test_migrating_back_to_nothing_asks_for_no_partitions() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("drop table ingestion_event")
+    receivers.migrated()
 
 
 def test_only_months_can_be_dropped() -> None:
