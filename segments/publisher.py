@@ -7,6 +7,7 @@ The same thread holds the next due timer of all personas, and wakes a worker at 
 import threading
 import time
 
+import psycopg
 from celery import current_app
 from django.db import Error, connection
 from kombu.exceptions import OperationalError as BrokerError
@@ -80,7 +81,7 @@ class Publisher:
     def _send(self, task: str) -> None:
         try:
             current_app.send_task(task, ignore_result=True, retry=False)
-        except (BrokerError, OSError) as error:
+        except (BrokerError, psycopg.Error, OSError) as error:  # psycopg's: of the queue inside PostgreSQL
             self._complain("publisher.broker_away", error)
 
     def _complain(self, event: str, error: Exception) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
+from django.db import connection
 from pytest_django import Settings
 
 from keys.auth import ring
@@ -15,6 +17,24 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """The key ring's thread has a connection of its own: it must be gone before the database is dropped."""
     yield
     ring.close()
+
+
+@pytest.fixture(autouse=True)
+def empty_bulk_tables(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test that commits: Django's flush knows only the tables that it manages itself."""
+    if "transactional_db" not in request.fixturenames and not _commits(request.node):
+        yield
+        return
+    request.getfixturevalue("transactional_db")
+    yield
+    bulk = [model._meta.db_table for model in apps.get_models() if not model._meta.managed]
+    with connection.cursor() as cursor:
+        cursor.execute(f"truncate {', '.join(bulk)}")
+
+
+def _commits(node: pytest.Item) -> bool:
+    marker = node.get_closest_marker("django_db")
+    return bool(marker and marker.kwargs.get("transaction"))
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,9 @@ def member(since: int, recheck_at: int | None, version: int = 1) -> Current:
 
 
 def mark(received_at: int, *, what: int = 0, ts: int | None = None) -> Mark:
-    return Mark(profile=7, what=what, names=(1,), received_at=received_at, ts=received_at if ts is None else ts, uid=UID)
+    return Mark(
+        profile=7, what=what, names=(1,), received_at=received_at, ts=received_at if ts is None else ts, uid=UID
+    )
 
 
 def spans(*members: tuple[int, int]) -> Callable[[int], int]:
