@@ -19,6 +19,7 @@ from persona.lib.clock import milliseconds, rfc3339
 from persona.lib.problems import Problem, no_such_thing
 from segments import log, reading, services, watermark
 from segments.models import Persona
+from segments.preview import preview
 
 PAGE, MOST = 100, 1_000
 READ, WRITE = "personas:read", "personas:write"
@@ -32,6 +33,12 @@ class NewPersona(msgspec.Struct, forbid_unknown_fields=True):
     rule: Any
     name: str = ""
     status: str = "live"
+
+
+class Proposed(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a preview."""
+
+    rule: Any
 
 
 class ProjectView(APIView):
@@ -100,6 +107,18 @@ class PersonaDetail(ProjectView):
     def delete(self, request: Request, project: str, slug: str) -> Response:
         services.delete_persona(persona=self.persona(slug), actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class Preview(ProjectView):
+    """`/api/projects/{project}/personas/preview` and `/personas/{slug}/preview`: who would move if this were saved."""
+
+    scopes = {"POST": READ}
+
+    @extend_schema(operation_id="personas_preview", request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, project: str, slug: str = "") -> Response:
+        proposed = body_as(request, Proposed)
+        persona = self.persona(slug) if slug else None
+        return Response(msgspec.to_builtins(preview(project=self.project, rule=proposed.rule, persona=persona)))
 
 
 class Members(ProjectView):

@@ -6,6 +6,8 @@ from segments import api
 
 urlpatterns = [
     re_path(r"^personas/?$", api.Personas.as_view()),
+    re_path(r"^personas/preview/?$", api.Preview.as_view()),
+    re_path(r"^personas/(?P<slug>[^/]+)/preview/?$", api.Preview.as_view()),
     re_path(r"^personas/(?P<slug>[^/]+)/?$", api.PersonaDetail.as_view()),
     re_path(r"^personas/(?P<slug>[^/]+)/members/?$", api.Members.as_view()),
     re_path(r"^profiles/?$", api.ProfileDetail.as_view()),

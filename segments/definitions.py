@@ -109,6 +109,11 @@ def _load(project_id: int, rules_version: int) -> Definitions:
     return Definitions(rules_version, project.shards, project.retention, tuple(define(persona) for persona in live))
 
 
+def alone(persona: Persona) -> Definitions:
+    """One persona by itself, saved or not: for looking ahead."""
+    return Definitions(0, persona.project.shards, persona.project.retention, (define(persona),))
+
+
 def define(persona: Persona) -> Definition:
     """Compile one persona. Its rule was checked when it was saved."""
     rule = rules.parse(persona.rule)

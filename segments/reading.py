@@ -11,13 +11,12 @@ from django.db.models import Count
 from ingestion.models import Alias, Profile
 from keys.models import Project
 from persona.lib.clock import rfc3339
-from segments import definitions, evaluator, facts
+from segments import definitions, evaluator, facts, future
 from segments.definitions import Definitions
 from segments.facts import Wanted
 from segments.models import Membership, Persona
-from segments.rules import INF, Facts
+from segments.rules import Facts
 
-STEPS = 1_000  # instants looked at when asking when somebody leaves; more is answered with "not known"
 Pair = tuple[int, int]
 
 
@@ -119,16 +118,8 @@ def _wanted(defined: Definitions, pairs: Iterable[Pair], now: int) -> Mapping[in
 
 
 def _leaves_at(defined: Definitions, known: Facts, persona: int, now: int) -> str | None:
-    value = partial(defined.personas[persona].compiled.value, known)
-    instant = now
-    for _ in range(STEPS):
-        f = value(instant)
-        if f <= 0:
-            return rfc3339(instant)
-        if f >= INF:
-            return None
-        instant = f
-    return None
+    at = future.leaves_at(partial(defined.personas[persona].compiled.value, known), now=now)
+    return None if at is None else rfc3339(at)
 
 
 def profile_by(project: Project, *, reference: str = "", kind: str = "") -> Profile | None:

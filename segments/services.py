@@ -16,6 +16,7 @@ from segments.models import Persona, PersonaVersion
 
 Status = Persona.Status
 STARTS = frozenset({Status.LIVE, Status.DRAFT})  # what a caller may create
+RESERVED = frozenset({"preview"})  # /personas/preview is no persona
 ALLOWED = frozenset({Status.LIVE, Status.DRAFT, Status.PAUSED})  # what a caller may set
 
 
@@ -26,6 +27,8 @@ def create_persona(
 
     Raises Problem: 400 rule.invalid, persona.slug_invalid, persona.status_invalid; 409 persona.slug_taken.
     """
+    if slug in RESERVED:
+        raise Problem(400, "persona.slug_invalid", f"slug {slug!r} is an address of the API. Choose another.")
     if not SLUG.regex.fullmatch(slug):  # type: ignore[union-attr]  # RegexValidator compiles its pattern
         raise Problem(400, "persona.slug_invalid", f"slug {slug[:70]!r}: {SLUG.message}")
     if status not in STARTS:

@@ -160,6 +160,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(crowd: Project, changes: 
     ("slug", "rule", "status", "code"),
     [
         ("Keen", {"v": 1, "rule": viewed(1)}, "live", "persona.slug_invalid"),
+        ("preview", {"v": 1, "rule": viewed(1)}, "live", "persona.slug_invalid"),
         ("keen", {"v": 2, "rule": viewed(1)}, "live", "rule.invalid"),
         ("keen", {"v": 1, "rule": viewed(1, "P4000D")}, "live", "rule.invalid"),
         ("keen", {"v": 1, "rule": viewed(1)}, "paused", "persona.status_invalid"),

@@ -1,0 +1,62 @@
+"""Recompute a project's memberships from its events and say what differs. Changes nothing; usable on a live system."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from keys.models import Project
+from persona.lib.clock import parse_instant
+from persona.lib.log import get_logger
+from segments import evaluator
+from segments.verify import Report, verify
+
+SHOWN = 50  # differences printed; the number says how many there are
+
+log = get_logger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Check every membership, timer and log row of a project against its events. Exit code 1: something differs."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("project", help="slug")
+        parser.add_argument("--at", help="also judge this future instant (RFC 3339) and check the timers against it")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        project = Project.objects.filter(slug=options["project"]).first()
+        if project is None:
+            raise CommandError(f"There is no project {options['project']!r}.")
+        at = _instant(options["at"])
+        report = Report()
+        for report in verify(project, at=at):
+            self._progress(report)
+        self._finish(project, report, at)
+
+    def _progress(self, report: Report) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{report.profiles:,} profiles, {report.pairs:,} memberships", end="", file=sys.stderr, flush=True)
+
+    def _finish(self, project: Project, report: Report, at: int | None) -> None:
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+        for difference in report.differences[:SHOWN]:
+            self.stdout.write(f"{difference.kind}: {difference.what}")
+        if at is not None:
+            self.stdout.write(f"{report.changes_at:,} memberships will be different then, if nothing happens.")
+        count = len(report.differences)
+        log.info("project.verified", project=project.pk, pairs=report.pairs, differences=count)
+        self.stdout.write(f"{report.profiles:,} profiles, {report.pairs:,} memberships: {count:,} differences")
+        if count:
+            sys.exit(1)
+
+
+def _instant(given: str | None) -> int | None:
+    if given is None:
+        return None
+    at = parse_instant(given)
+    with evaluator.raw_cursor() as cursor:
+        now = evaluator.clock(cursor)
+    if at is None or at < now:
+        raise CommandError("--at takes an instant in the future, such as 2030-01-31T12:00:00Z.")
+    return at

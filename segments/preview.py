@@ -1,0 +1,106 @@
+"""Before a rule is saved: who would enter, leave and stay. Nothing is written and nobody is told."""
+
+import time
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import msgspec
+from django.db import connection
+
+from ingestion.models import Profile
+from keys.models import Project
+from segments import definitions, evaluator, facts, reading, services
+from segments.definitions import Definitions
+from segments.facts import Wanted
+from segments.models import Persona
+
+PAGE = 500  # profiles read at once
+SAMPLES = 10  # shown of those who enter, and of those who leave
+BUDGET = 10.0  # seconds: a page that waits longer is closed by its reader
+
+PROFILES = """
+select id from ingestion_profile where project_id = %s and id > %s and merged_into is null order by id limit %s
+"""
+
+
+class Person(msgspec.Struct, frozen=True):
+    """One profile of a sample."""
+
+    profile: str
+    external_ids: list[str]
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """enter, leave, stay: profiles; complete: False if time ran out after `seen` profiles, the figures are of those."""
+
+    enter: int
+    leave: int
+    stay: int
+    seen: int
+    complete: bool
+    entering: list[Person]
+    leaving: list[Person]
+    destinations: list[str]
+
+
+def preview(*, project: Project, rule: Any, persona: Persona | None = None, budget: float = BUDGET) -> Preview:
+    """Judge everybody by `rule` and compare with the members of `persona` (None: a persona that is not there yet).
+
+    budget: seconds. Raises Problem 400 rule.invalid.
+    """
+    candidate = persona or Persona(project=project, pk=0)
+    services.checked(project, rule)
+    proposed = Persona(pk=candidate.pk, project=project, slug=candidate.slug, rule=rule, version=candidate.version + 1)
+    deadline = time.monotonic() + budget
+    entering: list[int] = []
+    leaving: list[int] = []
+    enter = leave = stay = seen = last = 0
+    with evaluator.raw_cursor() as cursor:
+        defined = definitions.alone(proposed)
+        defined.learn_names(cursor, project.pk)
+    while (profiles := _page(project.pk, last)) and time.monotonic() < deadline:
+        members, would = _judged(defined, project.pk, candidate.pk, profiles)
+        comes, goes = sorted(would - members), sorted(members - would)
+        enter, leave, stay = enter + len(comes), leave + len(goes), stay + len(would & members)
+        entering += comes[: SAMPLES - len(entering)]
+        leaving += goes[: SAMPLES - len(leaving)]
+        seen, last = seen + len(profiles), profiles[-1]
+    people = _people(project.pk, [*entering, *leaving])
+    return Preview(
+        enter=enter,
+        leave=leave,
+        stay=stay,
+        seen=seen,
+        complete=not profiles,
+        entering=[people[profile] for profile in entering if profile in people],
+        leaving=[people[profile] for profile in leaving if profile in people],
+        destinations=[],
+    )
+
+
+def _page(project_id: int, after: int) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(PROFILES, [project_id, after, PAGE])
+        return [profile for (profile,) in cursor.fetchall()]
+
+
+def _judged(defined: Definitions, project_id: int, persona_id: int, profiles: list[int]) -> tuple[set[int], set[int]]:
+    """Of these profiles: the members now, and those who would be."""
+    (definition,) = defined.personas.values()
+    plan = defined.plan(frozenset(defined.personas))
+    with evaluator.raw_cursor() as cursor:
+        now = evaluator.clock(cursor)
+        current = evaluator.stored(cursor, project_id, profiles)
+        wanted = {profile: Wanted(plan, now) for profile in profiles}
+        known = facts.gather(cursor, project_id, wanted, retention=defined.retention, now=now)
+    members = {profile for (profile, of), one in current.items() if of == persona_id and one.is_member}
+    value = definition.compiled.value
+    return members, {profile for profile, fact in known.items() if partial(value, fact)(now) > 0}
+
+
+def _people(project_id: int, profiles: Iterable[int]) -> dict[int, Person]:
+    wanted = list(profiles)
+    external = reading.external_ids(project_id, wanted)
+    rows = Profile.objects.filter(project_id=project_id, id__in=wanted).values_list("id", "public_id")
+    return {profile: Person(public, external.get(profile, [])) for profile, public in rows}
