@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, re_path
 
-from persona import config, errors, pages
+from persona import config, docs, errors, pages
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/v2/pipeline/", include("ingestion.urls")),
     re_path(r"^api/v2/pipeline/config/?$", config.ConfigView.as_view()),
     path("api/projects/<str:project>/", include("segments.api_urls")),
+    path("docs/<slug:name>", docs.page, name="docs"),
     path("admin/", admin.site.urls),
     # A few small files, so that one process is a whole installation; a proxy in front may serve STATIC_ROOT instead.
     path("static/<path:path>", pages.asset),
