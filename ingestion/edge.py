@@ -57,7 +57,9 @@ def _take(dialect: Dialect, encoding: str | None, body: bytes, principal: Princi
         stored = _put(dialect, principal, batch_id, reading, text)
     except Problem as problem:
         return refused(problem)
-    return then(stored, lambda _: dialect.accepted(reading, batch_id).having(*lines), refused)
+    # Written now: while the commit is awaited nobody shall hold the events: they are many times the size of the body.
+    answer = dialect.accepted(reading, batch_id).having(*lines)
+    return then(stored, lambda _: answer, refused)
 
 
 def _inflated(dialect: Dialect, encoding: str | None, body: bytes) -> bytes:

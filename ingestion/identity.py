@@ -94,7 +94,9 @@ class People:
     def _follow(self, old: Key, target: Key, ts: int) -> bool:
         before, after = self.find(old), self.find(target)
         if before is None:
-            self._bind(old, after or self._get(target, ts))
+            person = self._get(target, ts)
+            if old != target:  # who is aliased to the same id gets that id once
+                self._bind(old, person)
         elif before is after:
             pass
         elif old[0] == ANONYMOUS and before.identified:

@@ -94,6 +94,12 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _shown(request, Problem(403, "auth.forbidden", "You may not do this."), "Not allowed")
 
 
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """CSRF_FAILURE_VIEW: a form without the token of its page."""
+    detail = "This form is not from a page of ours, or too old, or cookies are blocked. Load its page again."
+    return _shown(request, Problem(403, "auth.forbidden", detail), "Not allowed")
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler404: the same for what does not exist and for what is not the visitor's to see."""
     return _shown(request, no_such_thing(), "Nothing here")

@@ -1,8 +1,9 @@
-"""A request id in, the same out; and what a page may load. Both on every response of Django's."""
+"""A request id in, the same out; what a page may load; and no address that no row can hold. For all of Django's."""
 
 from collections.abc import Callable
 
 import structlog
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBase
 
 from persona.lib import wire
@@ -35,5 +36,18 @@ def content_policy(
         response = get_response(request)
         response.headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
         return response
+
+    return middleware
+
+
+def null_free(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """PostgreSQL takes no U+0000 in a text: an address that carries one is refused before any view looks for it."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            raise BadRequest("U+0000 in the address")
+        return get_response(request)
 
     return middleware

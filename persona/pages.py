@@ -1,5 +1,8 @@
 """Pages that are about no single project: home, sign-in, static files, and what probes ask."""
 
+from collections.abc import Callable
+from functools import wraps
+
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView
 from django.contrib.staticfiles.views import serve
@@ -7,6 +10,7 @@ from django.db.models import Count, Q
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from keys.visibility import visible_projects
@@ -42,15 +46,28 @@ def asset(request: HttpRequest, path: str) -> HttpResponseBase:
     return found
 
 
-@never_cache
-@require_safe
+def probe(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """What programs ask without any credential: they read a problem, never a page about cookies."""
+
+    @never_cache
+    @csrf_exempt
+    @wraps(view)
+    def answer(request: HttpRequest) -> HttpResponse:
+        if request.method not in ("GET", "HEAD"):
+            allowed = (("allow", "GET, HEAD"),)
+            return answered(Problem(405, "request.method", "Only GET, HEAD here.", headers=allowed))
+        return view(request)
+
+    return answer
+
+
+@probe
 def health(request: HttpRequest) -> HttpResponse:
     """The process is alive. Depends on nothing else."""
     return JsonResponse({"status": "ok"})
 
 
-@never_cache
-@require_safe
+@probe
 def ready(request: HttpRequest) -> HttpResponse:
     """The process can do its work: 200 with `lag_ms`, or 503 naming what is missing."""
     found = readiness.check()

@@ -141,7 +141,8 @@ async def _opening(wanted: Wanted, held: ExitStack) -> Opening:
 
 
 async def _personas(hub: Hub, wanted: Wanted) -> frozenset[int]:
-    found = await hub.reader.personas(wanted.principal.project_id, wanted.personas)
+    sane = {slug for slug in wanted.personas if "\x00" not in slug}  # PostgreSQL takes no such text
+    found = await hub.reader.personas(wanted.principal.project_id, sane)
     unknown = sorted(wanted.personas - found.keys())
     if unknown:
         raise Problem(404, "stream.unknown_persona", f"This project has no persona {unknown[0]!r}.")

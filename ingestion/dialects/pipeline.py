@@ -148,11 +148,10 @@ def _parts(body: bytes) -> Apart:
     try:
         return _apart(body)
     except _UNREADABLE:
-        members = jsonparts.members(body)
+        lenient = jsonparts.lenient(body)  # first: it is many times as fast as cutting
+    members = jsonparts.members(body) if lenient else None
     if members is None:
-        raise Problem(400, *(NOT_AN_OBJECT if jsonparts.lenient(body) else NOT_JSON))
-    if not all(jsonparts.lenient(member) for member in members.values()):
-        raise Problem(400, *NOT_JSON)
+        raise Problem(400, *(NOT_AN_OBJECT if lenient else NOT_JSON))
     batch = members.get("batch", b"null")
     if batch == b"null":
         raise Problem(400, *MISSING)

@@ -15,6 +15,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON = "application/json"
+MOST_MEMBERS = 64  # of a gzip body: each costs a copy of what follows it
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 ALLOWED_HEADERS = (
@@ -111,16 +112,23 @@ def inflate(body: bytes, encoding: str | None, limit: int) -> bytes:
         return body
     if name not in ("gzip", "x-gzip", "deflate"):
         raise Problem(415, "request.encoding", f"Content-Encoding {name!r} is not known here. Use gzip or none.")
-    worker = zlib.decompressobj(wbits=47 if name != "deflate" else 15)  # 47: gzip or zlib header, detected
-    try:
-        inflated = worker.decompress(body, limit + 1)
-    except zlib.error:
-        raise Problem(400, "request.encoding_broken", f"The body is not valid {name}.") from None
-    if len(inflated) > limit:
-        raise TooLarge
-    if not worker.eof:
-        raise Problem(400, "request.encoding_broken", f"The {name} body ends too early.")
-    return inflated
+    parts: list[bytes] = []
+    rest, room = body, limit + 1
+    while rest or not parts:  # a gzip body may be several, one behind the other
+        if len(parts) == MOST_MEMBERS:
+            raise Problem(400, "request.encoding_broken", f"The {name} body consists of too many parts.")
+        worker = zlib.decompressobj(wbits=47 if name != "deflate" else 15)  # 47: gzip or zlib header, detected
+        try:
+            parts.append(worker.decompress(rest, room))
+        except zlib.error:
+            raise Problem(400, "request.encoding_broken", f"The body is not valid {name}.") from None
+        room -= len(parts[-1])
+        if room <= 0:
+            raise TooLarge
+        if not worker.eof:
+            raise Problem(400, "request.encoding_broken", f"The {name} body ends too early.")
+        rest = worker.unused_data
+    return b"".join(parts)
 
 
 async def send_answer(send: Send, answer: Answer, more: Iterable[tuple[str, str]] = ()) -> None:

@@ -181,6 +181,16 @@ def test_a_compressed_body_is_kept_inflated(encoding: str, packed: bytes, shop: 
     assert [bytes(row.body) for row in shop.rows()] == [BODY]
 
 
+def test_a_gzip_body_of_several_members(shop: Shop) -> None:
+    assert shop.post(gzip.compress(BODY[:9]) + gzip.compress(BODY[9:]), content_encoding="gzip").status == 202
+    assert [bytes(row.body) for row in shop.rows()] == [BODY]
+
+
+@pytest.mark.parametrize("more", [b"garbage", b"\x00", gzip.compress(b"")[:-1], gzip.compress(b"") * 100])
+def test_nothing_of_a_gzip_body_is_passed_over(more: bytes, shop: Shop) -> None:
+    assert shop.post(gzip.compress(BODY) + more, content_encoding="gzip").code == "request.encoding_broken"
+
+
 def test_other_encodings(shop: Shop) -> None:
     assert (shop.post(BODY, content_encoding="br").status, shop.post(BODY, content_encoding="br").code) == (
         415,

@@ -132,3 +132,18 @@ def test_absent_and_forbidden_projects_look_alike(db: None) -> None:
     assert absent[0].code == "not_found"
     assert call("POST", INGEST + "/more").code == "not_found"
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v2/pipeline/batches/%00", "/api/projects/x/changes?persona=a%00", "/health?%00"]
+)
+def test_an_address_that_no_row_can_hold(path: str) -> None:
+    answer = Client().get(path)
+    assert (answer.status_code, answer.json()["code"]) == (400, "request.invalid")
+
+
+def test_a_form_without_the_token_of_its_page() -> None:
+    strict = Client(enforce_csrf_checks=True)
+    page = strict.post("/signin/", {"username": "alice"})
+    assert (page.status_code, b"Load its page again" in page.content) == (403, True)
+    assert strict.post("/v1/nothing").json()["code"] == "not_found"

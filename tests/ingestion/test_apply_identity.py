@@ -205,3 +205,9 @@ def test_a_long_chain_of_aliases_in_one_turn(project: Project) -> None:
     (alive,) = Profile.objects.filter(project=project, merged_into=None)
     assert set(Profile.objects.filter(project=project).values_list("merged_into", flat=True)) == {None, alive.id}
     assert {of for _, _, of, _ in stored(project)} == {alive.id}
+
+
+def test_an_alias_of_an_unseen_id_to_itself_harms_nobody(project: Project) -> None:
+    batch = apply_events(project, seen(user="v"), alias("u", "u"), seen("u"))
+    assert fate(project, batch) == (3, 0, 0)
+    assert people(project) == {frozenset({"user:v"}), frozenset({"user:u", "anon:u"})}

@@ -32,5 +32,6 @@ def test_no_credential(headers: dict[str, str]) -> None:
     assert credential(headers) is None
 
 
-def test_a_broken_basic_value_is_still_a_credential_to_refuse() -> None:
-    assert credential({"authorization": "Basic %%%"}) == "%%%"
+@pytest.mark.parametrize("broken", ["%%%", "_-_-", "\xe9"])
+def test_a_broken_basic_value_is_still_a_credential_to_refuse(broken: str) -> None:
+    assert credential({"authorization": f"Basic {broken}"}) == broken

@@ -17,6 +17,14 @@ def test_health_depends_on_nothing(client: Client) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_probes_are_only_read(method: str, path: str) -> None:
+    answer = Client(enforce_csrf_checks=True).generic(method, path)
+    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
+    assert answer.json()["code"] == "request.method"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_ready_says_how_old_the_oldest_waiting_batch_is(shop: Project, client: Client) -> None:
     assert client.get("/ready").json() == {"status": "ready", "lag_ms": 0}

@@ -37,7 +37,9 @@ def test_a_cursor_that_is_no_number(shop: Shop, listen: Listen, given: str) -> N
     assert (refused.status, refused.problem()["code"]) == (400, "stream.bad_cursor")
 
 
-@pytest.mark.parametrize("query", ["?persona=nobody", "?persona=high_intent&persona=nobody", "?persona="])
+@pytest.mark.parametrize(
+    "query", ["?persona=nobody", "?persona=high_intent&persona=nobody", "?persona=", "?persona=%00"]
+)
 def test_an_unknown_persona(shop: Shop, listen: Listen, query: str) -> None:
     refused = listen(shop.pk, query)
     assert (refused.status, refused.problem()["code"]) == (404, "stream.unknown_persona")
