@@ -1,5 +1,6 @@
 """The compiled personas of a project, as the evaluator uses them: read once per version of all its rules."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from ingestion import stale
 from ingestion.stale import Mark
 from keys.models import Project
 from segments import facts, rules
-from segments.facts import PlanRow
+from segments.lookups import PlanRow
 from segments.models import Persona
 from segments.rules import Compiled
 
@@ -25,7 +26,7 @@ class Definition(msgspec.Struct, frozen=True, gc=False):
     compiled: Compiled
     names: frozenset[str]
     any_event: bool
-    on_traits: bool
+    on_traits: bool  # getting a userId is marked as a trait is
 
 
 class Definitions:
@@ -105,8 +106,10 @@ def of_project(cursor: Rows, project_id: int) -> Definitions:
 
 def _load(project_id: int, rules_version: int) -> Definitions:
     project = Project.objects.get(pk=project_id)
-    live = Persona.objects.filter(project=project, status__in=EVALUATED, deleted_at=None).order_by("id")
-    return Definitions(rules_version, project.shards, project.retention, tuple(define(persona) for persona in live))
+    personas = list(Persona.objects.filter(project=project, deleted_at=None).order_by("id"))
+    documents = {persona.slug: persona.rule for persona in personas}
+    live = (define(persona, documents) for persona in personas if persona.status in EVALUATED)
+    return Definitions(rules_version, project.shards, project.retention, tuple(live))
 
 
 def alone(persona: Persona) -> Definitions:
@@ -114,15 +117,20 @@ def alone(persona: Persona) -> Definitions:
     return Definitions(0, persona.project.shards, persona.project.retention, (define(persona),))
 
 
-def define(persona: Persona) -> Definition:
-    """Compile one persona. Its rule was checked when it was saved."""
-    rule = rules.parse(persona.rule)
-    compiled = rules.compile_rule(rule)
+def documents_of(project_id: int) -> dict[str, Any]:
+    """By slug, the rules that a rule of this project may refer to: of all its personas, drafts too."""
+    return dict(Persona.objects.filter(project_id=project_id, deleted_at=None).values_list("slug", "rule"))
+
+
+def define(persona: Persona, documents: Mapping[str, Any] | None = None) -> Definition:
+    """Compile one persona. Its rule was checked when it was saved. documents: what documents_of says, the default."""
+    known = documents_of(persona.project_id) if documents is None else documents
+    compiled = rules.compile_rule(rules.parse(persona.rule, resolve=known.get, slug=persona.slug))
     return Definition(
         persona_id=persona.pk,
         version=persona.version,
         compiled=compiled,
         names=compiled.names - {"*"},
         any_event="*" in compiled.names,
-        on_traits=compiled.has_traits or rule.identified_only,  # getting a userId is marked as a trait is
+        on_traits=compiled.has_traits,
     )

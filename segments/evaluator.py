@@ -15,7 +15,7 @@ from psycopg import Cursor
 from ingestion import stale
 from ingestion.stale import Mark
 from persona.lib import ids
-from segments import changes, definitions, facts
+from segments import changes, definitions, facts, lookups
 from segments.changes import Decided
 from segments.definitions import Definitions
 from segments.facts import Wanted
@@ -89,6 +89,13 @@ def evaluate_some() -> int:
     return 0
 
 
+def marks_wait() -> bool:
+    """Whether any profile waits to be judged for something that happened to it."""
+    with raw_cursor() as cursor:
+        cursor.execute("select exists (select from ingestion_staleprofiles)")
+        return bool((cursor.fetchone() or (False,))[0])
+
+
 def raw_cursor() -> Rows:
     """A cursor of psycopg's own on Django's connection: server-side parameters and prepared statements."""
     connection.ensure_connection()
@@ -142,7 +149,7 @@ def _evaluate(work: Work) -> None:
         current = stored(cursor, work.project_id, {*work.marks, *(profile for profile, _ in work.due)})
         touched = _touched(work, defined)
         known = facts.gather(
-            cursor, work.project_id, _wanted(work, defined, touched), retention=defined.retention, now=work.now
+            cursor, work.project_id, _wanted(work, defined, touched, current), retention=defined.retention, now=work.now
         )
         decided = [
             _decide(work, defined, persona, profile, known[profile], current.get((profile, persona)))
@@ -173,18 +180,24 @@ def _touched(work: Work, defined: Definitions) -> dict[int, frozenset[int]]:
     return touched
 
 
-def _wanted(work: Work, defined: Definitions, touched: dict[int, frozenset[int]]) -> dict[int, Wanted]:
-    earliest = dict.fromkeys(touched, work.now)
-    for (profile, _), recheck in work.due.items():
-        earliest[profile] = min(earliest.get(profile, work.now), recheck)
+def _wanted(
+    work: Work, defined: Definitions, touched: dict[int, frozenset[int]], current: dict[Pair, Current]
+) -> dict[int, Wanted]:
     wanted = {}
     for profile, personas in touched.items():
         plan = defined.plan(personas)
         mark = work.marks.get(profile)
         if mark and mark.what & (stale.NEW | stale.MERGED) == stale.NEW:
-            plan = tuple(row for row in plan if row.name_id in mark.names)  # it has no events but these
-        wanted[profile] = Wanted(plan, earliest[profile])
+            plan = tuple(row for row in plan if row.name_id in (*mark.names, lookups.ANY))  # it has no events but these
+        wanted[profile] = Wanted(plan, _earliest(profile, personas, current, work.now))
     return wanted
+
+
+def _earliest(profile: int, personas: Iterable[int], current: dict[Pair, Current], now: int) -> int:
+    """The instant from which the profile will be judged. Asked of all that is stored, not of what was claimed: with
+    more timers due than a turn takes, a marked profile may have one that is not among them."""
+    instants = (one.recheck_at for persona in personas if (one := current.get((profile, persona))))
+    return min((instant for instant in instants if instant is not None), default=now)
 
 
 def _decide(

@@ -1,5 +1,6 @@
 """The rule language: grammar, meaning and needs of a persona's rule. Pure: data in, data out."""
 
+from segments.rules.calendars import INF
 from segments.rules.engine import (
     Compiled,
     any_event,
@@ -7,17 +8,17 @@ from segments.rules.engine import (
     compiled,
     has_traits,
     members,
-    merge_needs,
     names,
     needs,
     value,
 )
 from segments.rules.errors import RuleError
+from segments.rules.gates import gate
 from segments.rules.grammar import parse
-from segments.rules.leaves import LANGUAGE, Language, Need
-from segments.rules.nodes import Rule
+from segments.rules.leaf import Language, Need, merge_needs, whole
+from segments.rules.leaves import LANGUAGE
+from segments.rules.nodes import Rule, written
 from segments.rules.rows import RETENTION, Facts, Row, facts_from
-from segments.rules.windows import INF
 
 __all__ = [
     "INF",
@@ -34,6 +35,7 @@ __all__ = [
     "compile_rule",
     "compiled",
     "facts_from",
+    "gate",
     "has_traits",
     "members",
     "merge_needs",
@@ -41,4 +43,6 @@ __all__ = [
     "needs",
     "parse",
     "value",
+    "whole",
+    "written",
 ]

@@ -4,6 +4,8 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from segments.rules.dates import timestamp
+
 Holds = Callable[[Any], bool]
 
 MAX = 1e308  # numbers beyond are not compared: a double could not hold them
@@ -64,6 +66,21 @@ def prefix(operand: str) -> Holds:
     return lambda value: isinstance(value, str) and value.startswith(operand)
 
 
+def instant(test: Callable[[int, int], bool]) -> Callable[[Any], Holds]:
+    """A timestamp before or after a fixed one."""
+
+    def make(operand: str) -> Holds:
+        fixed = timestamp(operand) or 0
+
+        def holds(value: Any) -> bool:
+            found = timestamp(value)
+            return found is not None and test(found, fixed)
+
+        return holds
+
+    return make
+
+
 def exists(_: None) -> Holds:
     return lambda value: value is not None
 
@@ -81,6 +98,8 @@ COMPARATORS: Mapping[str, Comparator] = {
     "lte": Comparator("orderable", ordered(operator.le)),
     "contains": Comparator("part", contains),
     "prefix": Comparator("text", prefix),
+    "before": Comparator("instant", instant(operator.lt)),
+    "after": Comparator("instant", instant(operator.gt)),
     "exists": Comparator("nothing", exists),
     "missing": Comparator("nothing", missing),
 }

@@ -1,20 +1,23 @@
 """The algebra: all = min, any = max, not = minus. What a rule needs and how events can move it follow the same tree."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
-from segments.rules.leaves import LANGUAGE, Language, Leaf, Need, Value
-from segments.rules.nodes import All, Any_, Node, Not, Rule
+from segments.rules.calendars import INF
+from segments.rules.leaf import Language, Leaf, Need, Value, merge_needs
+from segments.rules.leaves import LANGUAGE
+from segments.rules.nodes import All, Any_, Member, Node, Not, Rule
 from segments.rules.rows import Facts
-from segments.rules.windows import INF
 
 
 class Compiled(msgspec.Struct, frozen=True, eq=False):
     """A rule, ready to be judged many times.
 
-    value(facts, now): see segments.rules.leaves; needs: one per event name; names: "*" among them means any event;
+    value(facts, now): see segments.rules.leaf; needs: one per event name; names: "*" among them means any event;
+    has_traits: a change of traits, or getting a userId, can move it;
     polarity: per name +1 if one more event can only bring a profile in or keep it in, -1 if only the reverse, else 0.
     """
 
@@ -25,17 +28,29 @@ class Compiled(msgspec.Struct, frozen=True, eq=False):
     polarity: Mapping[str, int]
 
 
+class Scope(NamedTuple):
+    """What surrounds a node: the language, the rules of other personas, and the leaves found so far, with signs."""
+
+    language: Language
+    members: Mapping[str, Rule]
+    leaves: list[tuple[Leaf, int]]
+
+
+# Getting a userId is marked as a change of traits is.
+IDENTIFIED = Leaf(lambda facts, _: INF if facts.identified else -INF, traits=True)
+
+
 def compile_rule(rule: Rule, language: Language = LANGUAGE) -> Compiled:
     """Closures and plans of `rule`; `language` is another only where its meaning is put to the test."""
-    leaves: list[tuple[Leaf, int]] = []
-    value = _compile(rule.rule, language, 1, leaves)
-    needs = merge_needs([leaf.needs for leaf, _ in leaves])
+    scope = Scope(language, rule.members, [])
+    value = compile_envelope(rule, scope)
+    needs = merge_needs([leaf.needs for leaf, _ in scope.leaves])
     return Compiled(
-        value=_identified(value) if rule.identified_only else value,
+        value=value,
         needs=needs,
         names=frozenset(need.name for need in needs),
-        has_traits=any(leaf.traits for leaf, _ in leaves),
-        polarity=_polarity(leaves),
+        has_traits=any(leaf.traits for leaf, _ in scope.leaves),
+        polarity=polarity_of(scope.leaves),
     )
 
 
@@ -67,42 +82,34 @@ def has_traits(rule: Rule) -> bool:
     return compiled(rule).has_traits
 
 
-def members(_rule: Rule) -> frozenset[str]:
-    """The slugs of the personas that the rule refers to."""
-    return frozenset()
+def members(rule: Rule) -> frozenset[str]:
+    """The slugs of all personas whose rules stand in this one, at first or at second hand."""
+    return frozenset(rule.members).union(*map(members, rule.members.values()))
 
 
-def merge_needs(wanted: Iterable[Iterable[Need]]) -> tuple[Need, ...]:
-    """One need per name that serves all of them, sorted by name."""
-    merged: dict[str, Need] = {}
-    for need in (each for some in wanted for each in some):
-        other = merged.setdefault(need.name, need)
-        if other is not need:
-            merged[need.name] = Need(
-                need.name,
-                _most(need.since, other.since),
-                _most(need.limit, other.limit),
-                need.props | other.props,
-                need.context | other.context,
-            )
-    return tuple(merged[name] for name in sorted(merged))
-
-
-def _most(one: int | None, other: int | None) -> int | None:
-    """The greater, where None is beyond all."""
-    return None if one is None or other is None else max(one, other)
-
-
-def _compile(node: Node, language: Language, sign: int, leaves: list[tuple[Leaf, int]]) -> Value:
+def compile_node(node: Node, scope: Scope, sign: int = 1) -> Value:
+    """The value of a node; its leaves are noted in the scope with the sign with which they count."""
     if isinstance(node, Not):
-        denied = _compile(node.of, language, -sign, leaves)
+        denied = compile_node(node.of, scope, -sign)
         return lambda facts, now: -denied(facts, now)
     if isinstance(node, All | Any_):
-        parts = [_compile(each, language, sign, leaves) for each in node.of]
+        parts = [compile_node(each, scope, sign) for each in node.of]
         return _lowest(parts) if isinstance(node, All) else _highest(parts)
-    leaf = language.leaves[type(node)](node, language)
-    leaves.append((leaf, sign))
+    if isinstance(node, Member):
+        inner = scope.members[node.persona]
+        return compile_envelope(inner, scope._replace(members=inner.members), sign)
+    leaf = scope.language.leaves[type(node)](node, scope.language)
+    scope.leaves.append((leaf, sign))
     return leaf.value
+
+
+def compile_envelope(rule: Rule, scope: Scope, sign: int = 1) -> Value:
+    """A whole rule, for those whom it admits."""
+    value = compile_node(rule.rule, scope, sign)
+    if not rule.identified_only:
+        return value
+    scope.leaves.append((IDENTIFIED, sign))
+    return _lowest([IDENTIFIED.value, value])
 
 
 def _lowest(parts: list[Value]) -> Value:
@@ -133,11 +140,7 @@ def _highest(parts: list[Value]) -> Value:
     return value
 
 
-def _identified(value: Value) -> Callable[[Facts, int], int]:
-    return lambda facts, now: value(facts, now) if facts.identified else -INF
-
-
-def _polarity(leaves: Iterable[tuple[Leaf, int]]) -> dict[str, int]:
+def polarity_of(leaves: Iterable[tuple[Leaf, int]]) -> dict[str, int]:
     found: dict[str, set[int]] = {}
     for leaf, sign in leaves:
         for name, direction in leaf.polarity.items():

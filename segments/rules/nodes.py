@@ -1,5 +1,6 @@
-"""The nodes of a rule, as frozen values. What `grammar` builds, and what `msgspec.to_builtins` turns back into JSON."""
+"""The nodes of a rule, as frozen values: what `grammar` builds, and what `written` turns back into JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -58,7 +59,15 @@ class Absolute(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     to: str
 
 
-Window = Last | Between | Absolute | None
+class Calendar(msgspec.Struct, frozen=True):
+    """The events of one local day, week (from Monday) or month: the current one, or the one `back` before it."""
+
+    calendar: str
+    back: int
+    tz: str
+
+
+Window = Last | Between | Absolute | Calendar | None
 
 
 class Event(Node, frozen=True):
@@ -83,6 +92,38 @@ class Since(Node, frozen=True):
     if_never: bool = False
 
 
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event of a sequence."""
+
+    event: str
+    where: Node | None = None
+
+
+class Absent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The event that does not follow the last step within that time."""
+
+    event: str
+    within: str
+    where: Node | None = None
+
+
+class Sequence(Node, frozen=True):
+    """Events one after the other, equal in the properties `same`; `strict`: no other of their names in between."""
+
+    steps: tuple[Step, ...]
+    within: str
+    same: tuple[str, ...] = ()
+    strict: bool = False
+    absent: Absent | None = None
+    window: Window = None
+
+
+class Member(Node, frozen=True):
+    """The rule of another persona of the project stands here, whatever that persona's status is."""
+
+    persona: str
+
+
 class Bucket(Node, frozen=True, rename={"from_": "from"}):
     """A share of all profiles, drawn by their ids: the same profiles for the same salt, for ever."""
 
@@ -91,9 +132,27 @@ class Bucket(Node, frozen=True, rename={"from_": "from"}):
     to: int
 
 
+class List(Node, frozen=True):
+    """These profiles, by their public ids."""
+
+    profiles: tuple[str, ...]
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """The envelope. Two rules are the same only if they are one object: that makes them keys of a cache."""
+    """The envelope. Two rules are the same only if they are one object: that makes them keys of a cache.
+
+    members: the rules of the personas that this one refers to, by slug; nodes: how many there are with all of theirs;
+    height: how many references follow one another at most.
+    """
 
     v: int = 1
     rule: Node
     identified_only: bool = False
+    members: Mapping[str, "Rule"] = {}
+    nodes: int = 1
+    height: int = 0
+
+
+def written(rule: Rule) -> dict[str, Any]:
+    """The document again, as JSON's types."""
+    return {"v": rule.v, "rule": msgspec.to_builtins(rule.rule), "identified_only": rule.identified_only}

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from persona.lib.clock import parse_duration, parse_instant
 from segments.rules.compare import MAX, kind
 from segments.rules.errors import RuleError
 
@@ -83,6 +84,21 @@ def part(given: object, path: str) -> Any:
     return text(given, path) if isinstance(given, str) else scalar(given, path)
 
 
+def instant(given: object, path: str) -> str:
+    if not isinstance(given, str) or parse_instant(given) is None:
+        raise RuleError(path, "An instant is written as 2026-06-09T10:14:05Z, with Z or an offset.")
+    return given
+
+
+def duration(given: object, path: str) -> str:
+    length = parse_duration(given) if isinstance(given, str) else None
+    if length is None:
+        raise RuleError(path, "A duration is written in days, hours, minutes, seconds: P30D, PT12H, P1DT30M, PT0.5S.")
+    if length < 1:
+        raise RuleError(path, "A duration is longer than nothing: PT1S, P1D, ...")
+    return str(given)
+
+
 def each(read: Callable[[object, str], Any]) -> Callable[[object, str], tuple[Any, ...]]:
     """A list of them."""
 
@@ -103,6 +119,8 @@ OPERANDS: Mapping[str, Callable[[object, str], Any]] = {
     "numbers": each(number),
     "tally": tally,
     "tallies": each(tally),
+    "instant": instant,
+    "duration": duration,
 }
 
 

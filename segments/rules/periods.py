@@ -4,9 +4,16 @@ from collections.abc import Callable
 from typing import Any
 
 from persona.lib.clock import MS_PER_DAY, parse_duration, parse_instant
+from segments.rules.calendars import UNITS, longest, zones
 from segments.rules.errors import RuleError
-from segments.rules.nodes import Absolute, Between, Last, Window
-from segments.rules.operands import a_list, record
+from segments.rules.nodes import Absolute, Between, Calendar, Last, Window
+from segments.rules.operands import a_list, duration, instant, instead, record
+
+BACK = 10_000  # periods
+SHAPES = (
+    'A window is {"last": "P30D"}, {"between": ["P90D", "P30D"]}, {"from": ..., "to": ...} '
+    'or {"calendar": "day", "back": 0, "tz": "Europe/Istanbul"}.'
+)
 
 
 def read_window(given: object, path: str, retention: int | None) -> Window:
@@ -14,20 +21,16 @@ def read_window(given: object, path: str, retention: int | None) -> Window:
     for key, read in WINDOWS.items():
         if isinstance(given, dict) and key in given:
             return read(given, path, retention)
-    raise RuleError(path, 'A window is {"last": "P30D"}, {"between": ["P90D", "P30D"]} or {"from": ..., "to": ...}.')
+    raise RuleError(path, SHAPES)
 
 
 def read_duration(given: object, path: str, retention: int | None) -> int:
     """Milliseconds, more than none and no more than events are kept."""
-    duration = parse_duration(given) if isinstance(given, str) else None
-    if duration is None:
-        raise RuleError(path, "A duration is written in days, hours, minutes, seconds: P30D, PT12H, P1DT30M, PT0.5S.")
-    if duration < 1:
-        raise RuleError(path, "A duration is longer than nothing: PT1S, P1D, ...")
-    if retention is not None and duration > retention:
+    length = parse_duration(duration(given, path)) or 0
+    if retention is not None and length > retention:
         days = retention // MS_PER_DAY
         raise RuleError(path, f"Events count for {days} days in this project: nothing is longer than P{days}D.")
-    return duration
+    return length
 
 
 def _last(given: Any, path: str, retention: int | None) -> Window:
@@ -47,17 +50,25 @@ def _between(given: Any, path: str, retention: int | None) -> Window:
 
 def _absolute(given: Any, path: str, _: int | None) -> Window:
     record(given, path, needed=("from", "to"), what="a window")
-    start, end = (_instant(given[key], f"{path}.{key}") for key in ("from", "to"))
+    start, end = (parse_instant(instant(given[key], f"{path}.{key}")) or 0 for key in ("from", "to"))
     if start >= end:
         raise RuleError(f"{path}.to", "The end of a window lies after its beginning.")
     return Absolute(given["from"], given["to"])
 
 
-def _instant(given: object, path: str) -> int:
-    instant = parse_instant(given) if isinstance(given, str) else None
-    if instant is None:
-        raise RuleError(path, "An instant is written as 2026-06-09T10:14:05Z, with Z or an offset.")
-    return instant
+def _calendar(given: Any, path: str, retention: int | None) -> Window:
+    record(given, path, needed=("calendar", "back", "tz"), what="a window")
+    unit, back, tz = given["calendar"], given["back"], given["tz"]
+    if not isinstance(unit, str) or unit not in UNITS:
+        raise RuleError(f"{path}.calendar", f"calendar is {' or '.join(UNITS)}{instead(unit)}.")
+    if type(back) is not int or not 0 <= back <= BACK:
+        raise RuleError(f"{path}.back", f"A whole number, how many periods before the current one{instead(back)}.")
+    if retention is not None and longest(unit, back + 1) * MS_PER_DAY > retention:
+        days = retention // MS_PER_DAY
+        raise RuleError(f"{path}.back", f"Events count for {days} days in this project: this goes further back.")
+    if not isinstance(tz, str) or tz not in zones():
+        raise RuleError(f"{path}.tz", f"A time zone is named as in Europe/Istanbul{instead(tz)}.")
+    return Calendar(unit, back, tz)
 
 
 WINDOWS: dict[str, Callable[[Any, str, int | None], Window]] = {
@@ -65,4 +76,5 @@ WINDOWS: dict[str, Callable[[Any, str, int | None], Window]] = {
     "between": _between,
     "from": _absolute,
     "to": _absolute,
+    "calendar": _calendar,
 }

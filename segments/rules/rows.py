@@ -23,7 +23,8 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 class Facts(msgspec.Struct, frozen=True, gc=False):
     """All that rules need to know of one profile.
 
-    profile: public id; events: per name, newest first by (ts, uid); retention: ms that events count at all;
+    profile: public id; events: per name, newest first by (ts, uid), and under "*" those of all names together, where
+    a rule looks at any event at all; retention: ms that events count at all;
     capped: names of which older rows were left out because there are too many; merged_into: the survivor's id.
     """
 
@@ -39,6 +40,14 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 def order(row: Row) -> tuple[int, bytes]:
     """The order of events is (ts, uid) everywhere."""
     return row.ts, row.uid
+
+
+def rows_of(facts: Facts, name: str) -> Sequence[Row]:
+    """The events of a name, or of all names for "*"; newest first."""
+    rows = facts.events.get(name)
+    if rows is None and name == "*":
+        return sorted((row for rows in facts.events.values() for row in rows), key=order, reverse=True)
+    return rows or ()
 
 
 def facts_from(

@@ -6,10 +6,9 @@ In every kind of window both instants grow with the event's own: what counts is 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from persona.lib.clock import parse_duration, parse_instant
-from segments.rules.nodes import Absolute, Between, Last
-
-INF = 1 << 62  # an instant that never comes
+from persona.lib.clock import MS_PER_DAY, parse_duration, parse_instant
+from segments.rules.calendars import INF, Periods, longest
+from segments.rules.nodes import Absolute, Between, Calendar, Last
 
 
 class Span(NamedTuple):
@@ -66,4 +65,27 @@ def absolute(window: Absolute) -> Span:
     )
 
 
-WINDOWS: Mapping[type, Callable[[Any], Span]] = {type(None): whole, Last: last, Between: between, Absolute: absolute}
+def calendar(window: Calendar) -> Span:
+    periods, back = Periods(window.calendar, window.tz), window.back
+
+    def bounds(now: int, kept: int) -> tuple[int, int]:
+        period = periods.index(now) - back
+        return max(periods.start(period) - 1, now - kept), min(periods.start(period + 1) - 1, now)
+
+    return Span(
+        # A day more: clocks are put back, and zones have moved across the date line.
+        (longest(window.calendar, back + 1) + 1) * MS_PER_DAY,
+        back == 0,
+        bounds,
+        lambda ts: periods.start(periods.index(ts) + back) if back else ts,
+        lambda ts, kept: min(periods.start(periods.index(ts) + back + 1), ts + kept),
+    )
+
+
+WINDOWS: Mapping[type, Callable[[Any], Span]] = {
+    type(None): whole,
+    Last: last,
+    Between: between,
+    Absolute: absolute,
+    Calendar: calendar,
+}

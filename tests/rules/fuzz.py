@@ -3,15 +3,13 @@
 import random
 from typing import NamedTuple
 
-from segments.rules import INF, LANGUAGE, Language, compile_rule, parse
+from segments.rules import INF, LANGUAGE, Language, compile_rule, gate, parse
+from segments.rules.gates import direction
 from tests.rules import make
-from tests.rules.make import NOW
 from tests.rules.oracle import World, member
 
-FOREVER = NOW + 2 * make.RETENTION  # by then everything has happened that could
-
 # Where an answer may end before it flips: at every event that enters, and at the first of many when it leaves.
-LAZY = ("'between'", "'first'")
+LAZY = ("'between'", "'first'", "'back': 1", "'back': 2")
 
 
 class Outcome(NamedTuple):
@@ -20,39 +18,45 @@ class Outcome(NamedTuple):
     wrong: str | None = None
     ends: bool = False  # the answer was said to end
     flips: bool = False  # and so it did
+    gated: bool = False  # one more event was let pass without a judgment
 
 
 def trial(seed: int, language: Language = LANGUAGE) -> Outcome:
-    """Value and validity: the oracle agrees at now and until the instant before |f|. Then one more event: polarity."""
+    """Value and validity: the oracle agrees at now and until the instant before |f|. Then one more event: the gates."""
     rnd = random.Random(seed)
-    document = make.document(rnd)
+    of = make.scale(rnd)
+    personas = make.personas(rnd, of)
+    document = make.document(rnd, of, tuple(personas))
     future = rnd.random() < 0.25
-    events, traits, identified = make.events(rnd, NOW, future=future), make.traits(rnd), rnd.random() < 0.5
-    compiled = compile_rule(parse(document), language)
-    facts = make.facts(events, traits, identified=identified)
+    events, traits, identified = make.events(rnd, of, future=future), make.traits(rnd, of), rnd.random() < 0.5
+    compiled = compile_rule(parse(document, resolve=personas.get), language)
+    facts = make.facts(events, traits, identified=identified, of=of)
 
     def truth(now: int) -> bool:
-        world = World(events, now=now, traits=traits, identified=identified, retention=make.RETENTION)
+        world = World(events, now=now, traits=traits, identified=identified, retention=of.retention, personas=personas)
         return member(document, world)
 
     def wrong(what: str) -> Outcome:
-        return Outcome(f"seed {seed}: {what}\nrule {document}\nevents {events}\ntraits {traits}")
+        return Outcome(f"seed {seed}: {what}\nnow {of.now}\nrule {document}\n{personas}\nevents {events}\n{traits}")
 
-    f = compiled.value(facts, NOW)
-    if abs(f) <= NOW:
+    f = compiled.value(facts, of.now)
+    if abs(f) <= of.now:
         return wrong(f"{f} does not reach beyond now")
-    until = FOREVER if abs(f) == INF else abs(f)
-    for instant in make.instants(NOW, until):
+    # By then everything has happened that could.
+    until = of.now + 2 * of.retention if abs(f) == INF else abs(f)
+    for instant in of.instants(until):
         if truth(instant) is not (f > 0):
-            return wrong(f"said {f > 0} until now + {until - NOW}, but not so at now + {instant - NOW}")
-    before = truth(NOW)
-    lazy = future or any(word in str(document) for word in LAZY)
+            return wrong(f"said {f > 0} until now + {until - of.now}, but not so at now + {instant - of.now}")
+    before = truth(of.now)
+    lazy = future or any(word in str((document, personas)) for word in LAZY)
     ends = abs(f) != INF and not lazy
     flips = ends and truth(until) is not before
-    more = (rnd.choice(make.NAMES), NOW - rnd.randrange(make.RETENTION), b"\xff", *make.properties(rnd))
+    more = (rnd.choice(make.NAMES), of.now - rnd.randrange(of.retention), b"\xff", *make.properties(rnd))
     events.append(more)
-    moved = truth(NOW) - before
-    direction = compiled.polarity.get(more[0])
-    if moved and (direction is None or moved == -direction):
-        return wrong(f"the last event moved it by {moved}, its name has polarity {direction}")
-    return Outcome(None, ends, flips)
+    moved = truth(of.now) - before
+    if moved and direction(compiled.polarity, more[0]) not in (0, moved):
+        return wrong(f"the last event moved it by {moved}, its name has polarity {compiled.polarity}")
+    gated = not gate(compiled.polarity, before, [more[0]])
+    if gated and any(truth(instant) is not before for instant in of.instants(until)):
+        return wrong(f"the last event was let pass, polarity {compiled.polarity}, but the answer ends sooner")
+    return Outcome(None, ends, flips, gated)

@@ -1,16 +1,16 @@
 """Random small worlds: a few instants with many ties, few names, values of every JSON type."""
 
 import random
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
-from persona.lib.clock import rfc3339
+from persona.lib.clock import milliseconds, rfc3339
 from segments.rules import Facts, Row, facts_from
 from tests.rules.oracle import Event, Json
 
-NOW = 1_780_000_000_000
-RETENTION = 24
-NAMES = ("a", "b")
+NAMES = ("a", "b", "c")
 VALUES: tuple[Any, ...] = (
     None,
     True,
@@ -31,28 +31,80 @@ VALUES: tuple[Any, ...] = (
     0.2,
     0.7,
 )
+CARTS = (1, 1, 1, 1, 1.0, 2, 2, True, "1", None, [1])  # what events of one sequence share, mostly
 SCALARS = tuple(value for value in VALUES if value is not None and not isinstance(value, list | dict))
 NUMBERS = (-3, 0, 0.3, 1, 1.0, 2, 2.5, 4)
 PATHS = ("p", "q", "q.c", "context.p", "properties.p", '"q.c"')
 ORDERED = ("gt", "gte", "lt", "lte")
+DATED = ("older_than", "newer_than", "within_next")
+PROFILE = "u_0"
 
 
-def events(rnd: random.Random, now: int, *, future: bool) -> list[Event]:
-    """Up to 15 events before `now`; some later than it if `future`."""
-    return [
-        (
-            rnd.choice(NAMES),
-            now + rnd.choice((2, 2, 5, -1, -4) if future and rnd.random() < 0.3 else (0, 0, *range(-30, 0))),
-            bytes([index, rnd.randrange(256)]),
-            *properties(rnd),
-        )
-        for index in rnd.sample(range(100), rnd.randrange(16))
-    ]
+class Scale(NamedTuple):
+    """How wide the world is: all durations are multiples of a unit; in ms."""
+
+    now: int
+    unit: int
+
+    @property
+    def retention(self) -> int:
+        return 24 * self.unit
+
+    def age(self, units: int) -> str:
+        return f"PT{units * self.unit // 1_000}.{units * self.unit % 1_000:03d}S"
+
+    def instants(self, until: int) -> Iterator[int]:
+        """`now`, a few instants on the way, and the last before `until`."""
+        steps = range(self.now + 3 * self.unit, min(until, self.now + 40 * self.unit), 3 * self.unit)
+        yield from sorted({self.now, *steps, until - 1})
 
 
-def facts(events_: list[Event], traits: Json, *, identified: bool) -> Facts:
+FINE = Scale(1_780_000_000_000, 1)
+NOW, RETENTION = FINE.now, FINE.retention
+HOURS = 3 * 3_600_000
+ZONES = ("UTC", "Europe/Istanbul", "Europe/Berlin", "America/New_York", "America/Havana", "Pacific/Auckland")
+# Days with changes of the clocks, of the week, of the month, of the year; and one on which there is no midnight.
+DAYS = ("2026-03-29", "2026-10-25", "2026-03-08", "2026-11-01", "2026-04-05", "2026-12-31", "2024-02-29", "2026-06-01")
+
+
+def scale(rnd: random.Random) -> Scale:
+    """Mostly milliseconds; sometimes hours, around a date on which calendars do something."""
+    if rnd.random() < 0.8:
+        return FINE
+    day = milliseconds(datetime.fromisoformat(rnd.choice(DAYS)).replace(tzinfo=UTC))
+    return Scale(day + rnd.randrange(-8, 24) * 3_600_000 + rnd.choice((0, 0, -1, 1)), HOURS)
+
+
+def midnights(of: Scale, rnd: random.Random) -> int:
+    """A local midnight not long before now, or a millisecond beside it."""
+    zone = ZoneInfo(rnd.choice(ZONES))
+    day = datetime.fromtimestamp(of.now // 1_000, zone).date() - timedelta(days=rnd.randrange(3))
+    midnight = milliseconds(datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC))
+    return min(of.now, midnight + rnd.choice((-1, 0, 0, 1)))
+
+
+def event(rnd: random.Random, of: Scale, *, future: bool) -> Event:
+    """One event before now, or later than that if `future`."""
+    offset = rnd.choice((2, 2, 5, -1, -4) if future and rnd.random() < 0.3 else (0, 0, *range(-30, 0)))
+    ts = of.now + offset * of.unit
+    if of.unit > 1 and rnd.random() < 0.4:
+        ts = midnights(of, rnd)
+    return rnd.choice("aaabbc"), ts, rnd.randbytes(3), *properties(rnd)
+
+
+def events(rnd: random.Random, of: Scale = FINE, *, future: bool) -> list[Event]:
+    """Up to 15 of them, no two with the same uid."""
+    found = [event(rnd, of, future=future) for _ in range(rnd.randrange(16))]
+    return [(name, ts, bytes([index]) + uid, *more) for index, (name, ts, uid, *more) in _shuffled(rnd, found)]
+
+
+def _shuffled(rnd: random.Random, found: list[Event]) -> list[tuple[int, Any]]:
+    return list(zip(rnd.sample(range(100), len(found)), found, strict=True))
+
+
+def facts(events_: list[Event], traits: Json, *, identified: bool, of: Scale = FINE) -> Facts:
     rows = [(name, Row(ts, uid, properties, context)) for name, ts, uid, properties, context in events_]
-    return facts_from(rows, identified=identified, traits=traits, retention=RETENTION)
+    return facts_from(rows, profile=PROFILE, identified=identified, traits=traits, retention=of.retention)
 
 
 def properties(rnd: random.Random) -> tuple[Json, Json]:
@@ -60,105 +112,162 @@ def properties(rnd: random.Random) -> tuple[Json, Json]:
     return _object(rnd), _object(rnd)
 
 
-def traits(rnd: random.Random) -> Json:
-    return _object(rnd)
+def traits(rnd: random.Random, of: Scale = FINE) -> Json:
+    return {**_object(rnd), **{key: _timestamp(rnd, of) for key in ("t", "p") if rnd.random() < 0.5}}
 
 
-def document(rnd: random.Random) -> Json:
-    return {"v": 1, "rule": _node(rnd, 0), "identified_only": rnd.random() < 0.1}
+def _timestamp(rnd: random.Random, of: Scale) -> Any:
+    instant = of.now + rnd.randrange(-30, 30) * of.unit
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=instant)
+    return rnd.choice(
+        (
+            rfc3339(instant),
+            instant,
+            instant // 1_000,
+            moment.replace(tzinfo=None).isoformat(timespec="milliseconds"),
+            moment.astimezone(ZoneInfo("Europe/Istanbul")).isoformat(timespec="milliseconds"),
+            "tomorrow",
+        )
+    )
+
+
+def document(rnd: random.Random, of: Scale = FINE, members: tuple[str, ...] = ()) -> Json:
+    """members: the slugs of other personas."""
+    rules = Rules(rnd, of, members)
+    rule = rules.sequence() if rnd.random() < 0.15 else rules.node(0)
+    return {"v": 1, "rule": rule, "identified_only": rnd.random() < 0.1}
+
+
+def personas(rnd: random.Random, of: Scale = FINE) -> Mapping[str, Json]:
+    """Two personas, of which the second may refer to the first."""
+    if rnd.random() < 0.7:
+        return {}
+    return {"one": document(rnd, of), "two": document(rnd, of, ("one",))}
 
 
 def _object(rnd: random.Random) -> Json:
-    return {key: rnd.choice(VALUES) for key in ("p", "q", "q.c") if rnd.random() < 0.7}
+    found = {key: rnd.choice(VALUES) for key in ("p", "q", "q.c") if rnd.random() < 0.7}
+    return {**found, "k": rnd.choice(CARTS)}
 
 
-def _node(rnd: random.Random, depth: int) -> Json:
-    op = rnd.choice(
-        ("event", "event", "event", "event", "since", "trait", "bucket", *(("all", "any", "not") if depth < 2 else ()))
-    )
-    if op in ("all", "any"):
-        return {"op": op, "of": [_node(rnd, depth + 1) for _ in range(rnd.randint(1, 3))]}
-    if op == "not":
-        return {"op": op, "of": _node(rnd, depth + 1)}
-    leaves = {"event": _event, "since": _since, "bucket": _bucket}
-    return _condition(rnd, ("p", "q", "q.c", '"q.c"')) if op == "trait" else leaves[op](rnd)
+class Rules:
+    """Random nodes."""
 
+    def __init__(self, rnd: random.Random, of: Scale, members: tuple[str, ...]) -> None:
+        self.rnd, self.of, self.members = rnd, of, members
 
-def _condition(rnd: random.Random, paths: tuple[str, ...]) -> Json:
-    cmp = rnd.choice(("eq", "in", *ORDERED, "contains", "prefix", "exists", "missing"))
-    return {"op": "trait", "path": rnd.choice(paths), "cmp": cmp, **_value(rnd, cmp)}
+    def node(self, depth: int) -> Json:
+        ops = ["event", "event", "event", "since", "sequence", "sequence", "trait", "bucket", "list"]
+        ops += ["all", "any", "not"] * (depth < 2) + ["member"] * 3 * bool(self.members)
+        op = self.rnd.choice(ops)
+        if op in ("all", "any"):
+            return {"op": op, "of": [self.node(depth + 1) for _ in range(self.rnd.randint(1, 3))]}
+        if op == "not":
+            return {"op": op, "of": self.node(depth + 1)}
+        made: Json = getattr(self, op)()
+        return made
 
+    def maybe(self, chance: float) -> bool:
+        return self.rnd.random() < chance
 
-def _value(rnd: random.Random, cmp: str) -> Json:
-    if cmp in ("exists", "missing"):
-        return {}
-    if cmp == "in":
-        return {"value": rnd.sample(SCALARS, rnd.randint(1, 3))}
-    if cmp == "prefix":
-        return {"value": rnd.choice(("x", "xy", "1"))}
-    choices = [value for value in SCALARS if value != "" and (cmp not in ORDERED or not isinstance(value, bool))]
-    return {"value": rnd.choice(choices)}
+    def trait(self) -> Json:
+        if self.maybe(0.4):
+            return {"op": "trait", "path": self.rnd.choice(("t", "t", "p")), **self.dated()}
+        return self.condition(("p", "q", "q.c", '"q.c"'))
 
+    def dated(self) -> Json:
+        cmp = self.rnd.choice((*DATED, "before", "after"))
+        return {"cmp": cmp, "value": self.of.age(self.rnd.choice((1, 3, 10, 30)))} if cmp in DATED else self.fixed(cmp)
 
-def _where(rnd: random.Random, depth: int = 0) -> Json:
-    op = rnd.choice(("trait", "trait", "trait", "all", "any", "not")) if depth < 1 else "trait"
-    if op in ("all", "any"):
-        return {"op": op, "of": [_where(rnd, depth + 1) for _ in range(rnd.randint(1, 2))]}
-    return {"op": op, "of": _where(rnd, depth + 1)} if op == "not" else _condition(rnd, PATHS)
+    def fixed(self, cmp: str) -> Json:
+        return {"cmp": cmp, "value": rfc3339(self.of.now + self.rnd.randrange(-30, 30) * self.of.unit)}
 
+    def member(self) -> Json:
+        return {"op": "member", "persona": self.rnd.choice(self.members)}
 
-def _event(rnd: random.Random) -> Json:
-    node: Json = {"op": "event", "event": rnd.choice(NAMES)}
-    if rnd.random() < 0.35:
-        node["where"] = _where(rnd)
-    if rnd.random() < 0.75:
-        node["window"] = _window(rnd)
-    fn = rnd.choice(("count", "count", "count", "sum", "avg", "min", "max", "distinct", "first", "last"))
-    node.update(_comparison(rnd, fn))
-    if fn != "count":
-        node["agg"] = {"fn": fn, "prop": rnd.choice(PATHS)}
-    return node
+    def list(self) -> Json:
+        return {"op": "list", "profiles": self.rnd.sample((PROFILE, "u_1", "u_2"), 2)}
 
+    def bucket(self) -> Json:
+        return {"op": "bucket", "salt": self.rnd.choice("abcdef"), "from": 0, "to": 5_000}
 
-def _window(rnd: random.Random) -> Json:
-    kind = rnd.choice(("last", "last", "last", "between", "from"))
-    if kind == "last":
-        return {"last": age(rnd.choice((1, 3, 7, 10, 30)))}
-    if kind == "between":
-        young = rnd.choice((1, 3, 7, 26))
-        return {"between": [age(young + rnd.choice((1, 3, 7))), age(young)]}
-    start = NOW + rnd.choice((-30, -12, -5, -1, 1))
-    return {"from": rfc3339(start), "to": rfc3339(start + rnd.choice((1, 4, 20)))}
+    def condition(self, paths: tuple[str, ...]) -> Json:
+        cmp = self.rnd.choice(("eq", "in", *ORDERED, "contains", "prefix", "exists", "missing"))
+        return {"op": "trait", "path": self.rnd.choice(paths), "cmp": cmp, **self.value(cmp)}
 
+    def value(self, cmp: str) -> Json:
+        if cmp in ("exists", "missing"):
+            return {}
+        if cmp == "in":
+            return {"value": self.rnd.sample(SCALARS, self.rnd.randint(1, 3))}
+        if cmp == "prefix":
+            return {"value": self.rnd.choice(("x", "xy", "1"))}
+        choices = [value for value in SCALARS if value != "" and (cmp not in ORDERED or not isinstance(value, bool))]
+        return {"value": self.rnd.choice(choices)}
 
-def _since(rnd: random.Random) -> Json:
-    node: Json = {"op": "since", "event": rnd.choice(NAMES), "value": age(rnd.choice((1, 2, 5, 12, 23, 24, 30)))}
-    node |= {"which": rnd.choice(("last", "first")), "cmp": rnd.choice(("gte", "lt"))}
-    if rnd.random() < 0.35:
-        node["where"] = _where(rnd)
-    return node | ({"if_never": True} if rnd.random() < 0.4 else {})
+    def where(self, depth: int = 0) -> Json:
+        op = self.rnd.choice(("trait", "trait", "trait", "all", "any", "not")) if depth < 1 else "trait"
+        if op in ("all", "any"):
+            return {"op": op, "of": [self.where(depth + 1) for _ in range(self.rnd.randint(1, 2))]}
+        return {"op": op, "of": self.where(depth + 1)} if op == "not" else self.condition(PATHS)
 
+    def event(self) -> Json:
+        node: Json = {"op": "event", "event": self.rnd.choice(NAMES[:2])}
+        if self.maybe(0.35):
+            node["where"] = self.where()
+        if self.maybe(0.75):
+            node["window"] = self.window()
+        fn = self.rnd.choice(("count", "count", "count", "sum", "avg", "min", "max", "distinct", "first", "last"))
+        node.update(self.comparison(fn))
+        if fn != "count":
+            node["agg"] = {"fn": fn, "prop": self.rnd.choice(PATHS)}
+        return node
 
-def _bucket(rnd: random.Random) -> Json:
-    return {"op": "bucket", "salt": rnd.choice("abcdef"), "from": 0, "to": 5_000}
+    def comparison(self, fn: str) -> Json:
+        if fn in ("first", "last"):
+            if self.maybe(0.1):
+                return self.fixed(self.rnd.choice(("before", "after")))
+            return {key: value for key, value in self.condition(PATHS).items() if key in ("cmp", "value")}
+        cmp = self.rnd.choice(("eq", "in", *ORDERED, *ORDERED))
+        if fn in ("avg", "min", "max") and self.maybe(0.2):
+            return {"cmp": self.rnd.choice(("exists", "missing"))}
+        values = tuple(range(5)) if fn in ("count", "distinct") else NUMBERS
+        return {"cmp": cmp, "value": list(self.rnd.sample(values, 2)) if cmp == "in" else self.rnd.choice(values)}
 
+    def window(self) -> Json:
+        kinds = ("last", "last", "last", "between", "from") if self.of.unit == 1 else ("calendar", "calendar", "last")
+        kind = self.rnd.choice(kinds)
+        if kind == "last":
+            return {"last": self.of.age(self.rnd.choice((1, 3, 7, 10, 30)))}
+        if kind == "calendar":
+            unit = self.rnd.choice(("day", "day", "week", "month"))
+            return {"calendar": unit, "back": self.rnd.choice((0, 0, 1, 2)), "tz": self.rnd.choice(ZONES)}
+        if kind == "between":
+            young = self.rnd.choice((1, 3, 7, 26))
+            return {"between": [self.of.age(young + self.rnd.choice((1, 3, 7))), self.of.age(young)]}
+        start = self.of.now + self.rnd.choice((-30, -12, -5, -1, 1)) * self.of.unit
+        return {"from": rfc3339(start), "to": rfc3339(start + self.rnd.choice((1, 4, 20)) * self.of.unit)}
 
-def age(milliseconds: int) -> str:
-    return f"PT0.{milliseconds:03d}S"
+    def since(self) -> Json:
+        node: Json = {"op": "since", "event": self.rnd.choice((*NAMES[:2], "*"))}
+        node |= {"value": self.of.age(self.rnd.choice((1, 2, 5, 12, 23, 24, 30)))}
+        node |= {"which": self.rnd.choice(("last", "first")), "cmp": self.rnd.choice(("gte", "lt"))}
+        if self.maybe(0.35):
+            node["where"] = self.where()
+        return node | ({"if_never": True} if self.maybe(0.4) else {})
 
+    def sequence(self) -> Json:
+        node: Json = {"op": "sequence", "steps": [self.step() for _ in range(self.rnd.choice((1, 2, 2, 2, 3, 3)))]}
+        node["within"] = self.of.age(self.rnd.choice((1, 3, 7, 20, 30)))
+        if self.maybe(0.3):
+            node["same"] = self.rnd.choice((["k"], ["k"], ["context.k"], ["k", "context.k"], ["k", "p"]))
+        if self.maybe(0.3):
+            node["strict"] = True
+        if self.maybe(0.5):
+            node["absent"] = {**self.step(), "within": self.of.age(self.rnd.choice((1, 3, 7)))}
+        if self.maybe(0.7):
+            node["window"] = self.window()
+        return node
 
-def _comparison(rnd: random.Random, fn: str) -> Json:
-    if fn in ("first", "last"):
-        return {key: value for key, value in _condition(rnd, PATHS).items() if key in ("cmp", "value")}
-    cmp = rnd.choice(("eq", "in", *ORDERED, *ORDERED))
-    if fn in ("avg", "min", "max") and rnd.random() < 0.2:
-        return {"cmp": rnd.choice(("exists", "missing"))}
-    values = tuple(range(5)) if fn in ("count", "distinct") else NUMBERS
-    return {"cmp": cmp, "value": list(rnd.sample(values, 2)) if cmp == "in" else rnd.choice(values)}
-
-
-def instants(now: int, until: int) -> Iterator[int]:
-    """`now`, a few instants on the way, and the last before `until`."""
-    yield from sorted(
-        {now, *(instant for instant in range(now + 1, min(until, now + 40)) if instant % 3 == 0), until - 1}
-    )
+    def step(self) -> Json:
+        return {"event": self.rnd.choice("aaabbc"), **({"where": self.where(1)} if self.maybe(0.2) else {})}

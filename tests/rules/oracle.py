@@ -4,12 +4,14 @@ It reads the JSON document itself and shares no code with segments.rules.
 """
 
 import hashlib
+import itertools
 import json
 import math
 import re
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 Json = dict[str, Any]
 Event = tuple[str, int, bytes, Json, Json]  # name, ts, uid, properties, context; in any order
@@ -21,11 +23,19 @@ class World:
     """One profile at one instant."""
 
     def __init__(
-        self, events: list[Event], *, now: int, traits: Json | None = None, identified: bool = False, retention: int
+        self,
+        events: list[Event],
+        *,
+        now: int,
+        traits: Json | None = None,
+        identified: bool = False,
+        retention: int,
+        personas: Mapping[str, Json] | None = None,
     ) -> None:
         self.events = [event for event in events if event[1] <= now and now - event[1] < retention]
         self.profile = "u_0"
         self.now, self.traits, self.identified = now, traits or {}, identified
+        self.personas = personas or {}
 
 
 def member(document: Json, world: World) -> bool:
@@ -43,14 +53,17 @@ def holds(node: Json, world: World) -> bool:
         case "not":
             return not holds(node["of"], world)
         case "trait":
-            return compare(find(world.traits, keys(node["path"])), node["cmp"], node.get("value"))
+            found = find(world.traits, keys(node["path"]))
+            if node["cmp"] in ("older_than", "newer_than", "within_next"):
+                return in_time(found, node["cmp"], milliseconds(node["value"]), world.now)
+            return compare(found, node["cmp"], node.get("value"))
         case "event":
             return compare(aggregate(node, world), node["cmp"], node.get("value"))
         case "since":
             rows = [
                 event[1]
                 for event in world.events
-                if event[0] == node["event"] and ("where" not in node or fits(node["where"], event))
+                if node["event"] in ("*", event[0]) and ("where" not in node or fits(node["where"], event))
             ]
             if not rows:
                 return bool(node.get("if_never", False))
@@ -59,7 +72,85 @@ def holds(node: Json, world: World) -> bool:
         case "bucket":
             digest = hashlib.sha256((node["salt"] + ":" + world.profile).encode()).hexdigest()
             return bool(node["from"] <= int(digest[:16], 16) % 10_000 < node["to"])
+        case "list":
+            return world.profile in node["profiles"]
+        case "member":
+            return member(world.personas[node["persona"]], world)
+        case "sequence":
+            return any(complete(node, chain, world) for chain in chains(node, world))
     raise AssertionError(node)
+
+
+def in_time(found: Any, cmp: str, length: int, now: int) -> bool:
+    t = timestamp(found)
+    if t is None:
+        return False
+    return {
+        "older_than": now - t >= length,
+        "newer_than": 0 <= now - t < length,
+        "within_next": 0 <= t - now < length,
+    }[cmp]
+
+
+def timestamp(found: Any) -> int | None:
+    if isinstance(found, str):
+        try:
+            moment = datetime.fromisoformat(found)
+        except ValueError:
+            return None
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)
+    if not is_number(found):
+        return None
+    t: int = round(found if found >= 1e11 else found * 1_000)
+    return t
+
+
+def chains(node: Json, world: World, before: tuple[Event, ...] = ()) -> Iterator[tuple[Event, ...]]:
+    """Every way to choose different events, each matching its step and later than the one before."""
+    if len(before) == len(node["steps"]):
+        yield before
+        return
+    step = node["steps"][len(before)]
+    for event in world.events:
+        later = not before or (before[-1][1], before[-1][2]) < (event[1], event[2])
+        if later and event[0] == step["event"] and ("where" not in step or fits(step["where"], event)):
+            yield from chains(node, world, (*before, event))
+
+
+def complete(node: Json, chain: tuple[Event, ...], world: World) -> bool:
+    first, last = chain[0], chain[-1]
+    if last[1] - first[1] > milliseconds(node["within"]):
+        return False
+    if not all(inside(node, event[1], world.now) for event in chain):
+        return False
+    if not all(alike(node, first, event) for event in chain):
+        return False
+    if node.get("strict") and any(
+        between(one, event, other) and event[0] in [step["event"] for step in node["steps"]]
+        for one, other in itertools.pairwise(chain)
+        for event in world.events
+    ):
+        return False
+    if "absent" not in node:
+        return True
+    absent = node["absent"]
+    until = last[1] + milliseconds(absent["within"])
+    return world.now >= until and not any(
+        event[0] == absent["event"]
+        and ("where" not in absent or fits(absent["where"], event))
+        and (last[1], last[2]) < (event[1], event[2])
+        and event[1] < until
+        and alike(node, first, event)
+        for event in world.events
+    )
+
+
+def between(one: Event, event: Event, other: Event) -> bool:
+    return (one[1], one[2]) < (event[1], event[2]) < (other[1], other[2])
+
+
+def alike(node: Json, one: Event, other: Event) -> bool:
+    return all(same(find_in(path, one), find_in(path, other)) for path in node.get("same", ()))
 
 
 def aggregate(node: Json, world: World) -> Any:
@@ -92,7 +183,22 @@ def inside(node: Json, ts: int, now: int) -> bool:
             return milliseconds(young) <= now - ts < milliseconds(old)
         case {"from": start, "to": end}:
             return instant(start) <= ts < instant(end)
+        case {"calendar": unit, "back": back, "tz": tz}:
+            return period(unit, ts, tz) == earlier(unit, period(unit, now, tz), back)
     raise AssertionError(node)
+
+
+def period(unit: str, ts: int, tz: str) -> date:
+    """The first date of the local day, week or month."""
+    day = datetime.fromtimestamp(ts // 1_000, ZoneInfo(tz)).date()
+    return {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}[unit]
+
+
+def earlier(unit: str, first: date, back: int) -> date:
+    for _ in range(back):
+        first -= timedelta(days=7 if unit == "week" else 1)
+        first = first.replace(day=1) if unit == "month" else first
+    return first
 
 
 def fits(node: Json, event: Event) -> bool:
@@ -113,6 +219,9 @@ def compare(found: Any, cmp: str, value: Any) -> bool:
         return same(found, value)
     if cmp == "in":
         return any(same(found, each) for each in value)
+    if cmp in ("before", "after"):
+        t = timestamp(found)
+        return t is not None and (t < instant(value) if cmp == "before" else t > instant(value))
     if cmp == "prefix":
         return isinstance(found, str) and found.startswith(value)
     if cmp == "contains":

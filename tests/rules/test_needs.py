@@ -41,7 +41,8 @@ def test_a_count_needs_only_the_newest_that_decide(cmp: str, value: Any, limit: 
         (event("a", agg={"fn": "max", "prop": "context.x"}), Need("a", None, None, frozenset(), frozenset({"x"}))),
         (event("a", window={"between": ["P9D", "P3D"]}), Need("a", 9 * DAY, None)),
         ({"op": "since", "event": "a", "which": "last", "cmp": "lt", "value": "P1D"}, Need("a", None, 1)),
-        ({"op": "since", "event": "a", "which": "first", "cmp": "lt", "value": "P1D"}, Need("a", None, None)),
+        ({"op": "since", "event": "a", "which": "first", "cmp": "lt", "value": "P1D"}, Need("a", None, 0, oldest=True)),
+        ({"op": "since", "event": "*", "which": "last", "cmp": "lt", "value": "P1D"}, Need("*", None, 1)),
     ],
 )
 def test_what_each_leaf_needs(node: Any, need: Need) -> None:

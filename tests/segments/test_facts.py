@@ -12,7 +12,8 @@ from django.db import connection
 
 from persona.lib.clock import MS_PER_DAY
 from segments import facts
-from segments.facts import PlanRow, Wanted, gather
+from segments.facts import Wanted, gather
+from segments.lookups import PlanRow
 from segments.rules import Facts, Need, Row, compile_rule, facts_from, parse
 from tests.rules import make
 
@@ -259,11 +260,11 @@ def test_names_and_needs_become_a_plan(cursor: Counting) -> None:
 def test_rules_judge_gathered_facts_as_they_judge_plain_lists(cursor: Counting) -> None:
     """Random rules and events; what the plan leaves out must not be missed, at any instant from `earliest` on."""
     rnd = random.Random(11)
-    ids = {"a": 1, "b": 2}
+    ids = {"a": 1, "b": 2, "c": 3}
     cursor.executemany(
         "insert into ingestion_eventname values (%s, %s, %s)", [(MINE, id_, name) for name, id_ in ids.items()]
     )
-    worlds = {profile: make.events(rnd, NOW, future=False) for profile in range(1, 41)}
+    worlds = {profile: make.events(rnd, future=False) for profile in range(1, 41)}
     cursor.executemany(
         "insert into ingestion_profile (project_id, id, public_id, shard, first_seen, last_seen)"
         " values (%s, %s, 'u_' || %s, 0, 0, 0)",

@@ -1,0 +1,193 @@
+"""The one statement that reads the events of many profiles: its text and its parameters. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+CAP = 10_000  # newest events of one profile and name; a rule that would need more sees these, and is told so
+ANY = 0  # the name_id that stands for events of all names; PostgreSQL never sees it
+KEYS_AT_ONCE = 40  # PostgreSQL's functions take at most 100 arguments
+
+Shape = tuple[tuple[str, ...], tuple[str, ...]]  # keys of properties, of context
+
+
+class PlanRow(msgspec.Struct, frozen=True):
+    """What to read of one event name.
+
+    window: ms; limit: newest rows that decide, None for all in the window; oldest: the oldest row in the window too.
+    """
+
+    name_id: int
+    name: str
+    window: int
+    limit: int | None = None
+    properties: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
+    oldest: bool = False
+
+
+class Request(NamedTuple):
+    """One lookup: the newest rows, or the oldest, of one profile and one name (or all names)."""
+
+    profile: int
+    row: PlanRow
+    earliest: int
+    oldest: bool
+
+    @property
+    def branch(self) -> tuple[bool, bool]:
+        return self.row.name_id == ANY, self.oldest
+
+
+def requests(wanted: Iterable[tuple[int, PlanRow, int]]) -> list[Request]:
+    """The lookups for (profile, row, earliest), those of one kind together."""
+    found = []
+    for profile, row, earliest in wanted:
+        found.append(Request(profile, row, earliest, oldest=False))
+        if row.oldest:
+            found.append(Request(profile, row, earliest, oldest=True))
+    return sorted(found, key=lambda request: request.branch)
+
+
+def statement(project_id: int, asked: Sequence[Request], now: int) -> tuple[str, dict[str, Any]]:
+    """The text depends on the sets of keys alone, so that the same plans use the same prepared statement.
+
+    It gives (index of the request, ts[], uid[], props as json text, context as json text), newest first; the oldest
+    first where those were asked for.
+    """
+    shapes: dict[Shape, int] = {}
+    for request in asked:
+        shapes.setdefault((request.row.properties, request.row.context), len(shapes))
+    keys = {
+        key: f"k{n}" for n, key in enumerate(dict.fromkeys(key for shape in shapes for some in shape for key in some))
+    }
+    texts = {
+        "seen": SEEN,
+        "props": _cut("e.props", [shape[0] for shape in shapes], keys),
+        "context": _cut("e.context", [shape[1] for shape in shapes], keys),
+    }
+    parameters: dict[str, Any] = {name: key for key, name in keys.items()}
+    parameters |= {"project": project_id, "cap": CAP, "now": now}
+    parts: list[str] = []
+    for branch in dict.fromkeys(request.branch for request in asked):
+        at = next(index for index, request in enumerate(asked) if request.branch == branch)
+        parts.append(BRANCH.format(n=len(parts), rows=BRANCHES[branch].format(**texts)))
+        parameters |= _columns(len(parts) - 1, at, [request for request in asked if request.branch == branch], shapes)
+    return " union all ".join(parts), parameters
+
+
+def _columns(n: int, at: int, asked: Sequence[Request], shapes: Mapping[Shape, int]) -> dict[str, Any]:
+    return {
+        f"at{n}": at - 1,  # ordinality counts from 1
+        f"profile{n}": [request.profile for request in asked],
+        f"name{n}": [request.row.name_id for request in asked],
+        f"since{n}": [request.earliest - request.row.window for request in asked],
+        f"earliest{n}": [request.earliest for request in asked],
+        f"lim{n}": [CAP + 1 if request.row.limit is None else request.row.limit for request in asked],
+        f"shape{n}": [shapes[request.row.properties, request.row.context] for request in asked],
+    }
+
+
+BRANCH = """
+select r.i + %(at{n})s::bigint, f.ts, f.uid, f.props, f.context
+from unnest(%(profile{n})s::bigint[], %(name{n})s::int[], %(since{n})s::bigint[], %(earliest{n})s::bigint[],
+            %(lim{n})s::int[], %(shape{n})s::int[]) with ordinality as r(profile, name, since, earliest, lim, shape, i)
+cross join lateral (
+    select array_agg(e.ts) as ts, array_agg(e.uid) as uid,
+           json_agg(e.props) filter (where e.props is not null)::text as props,
+           json_agg(e.context) filter (where e.context is not null)::text as context
+    from ({rows}) e
+) f
+where f.ts is not null
+"""
+
+# `earliest` may lie in the past: then the newest of that time are wanted beside all that came since.
+# The conditions on received_at follow from those on ts (ts <= received_at): they are there to prune partitions.
+NEWEST = """
+        select e.ts, e.uid, {props} as props, {context} as context
+        from ingestion_event e
+        where e.project_id = %(project)s::bigint and e.profile_id = r.profile and e.name_id = r.name
+          and e.received_at > r.since and e.ts > r.since
+        order by e.ts desc, e.uid desc
+        limit case when r.lim > %(cap)s::int then r.lim else least(%(cap)s::int + 1, r.lim + (
+            select count(*) from ingestion_event n
+            where n.project_id = %(project)s::bigint and n.profile_id = r.profile and n.name_id = r.name
+              and n.received_at > r.earliest and n.ts > r.earliest)) end
+"""
+# And then the oldest one of each instant since: all that left the window meanwhile, and the one after them.
+OLDEST = """
+        select e.ts, e.uid, {props} as props, {context} as context
+        from ingestion_event e
+        where e.project_id = %(project)s::bigint and e.profile_id = r.profile and e.name_id = r.name
+          and e.received_at > r.since and e.ts > r.since
+        order by e.ts, e.uid
+        limit least(%(cap)s::int, 1 + (
+            select count(*) from ingestion_event n
+            where n.project_id = %(project)s::bigint and n.profile_id = r.profile and n.name_id = r.name
+              and n.received_at > r.since and n.ts > r.since and n.ts <= r.since + (%(now)s::bigint - r.earliest)))
+"""
+# The names that a profile has events of, each found by one step into the index, and then the same for each of them.
+SEEN = """with recursive seen(name) as (
+            (select e.name_id from ingestion_event e
+             where e.project_id = %(project)s::bigint and e.profile_id = r.profile and e.received_at > r.since
+             order by e.name_id limit 1)
+            union all
+            select (select e.name_id from ingestion_event e
+                    where e.project_id = %(project)s::bigint and e.profile_id = r.profile and e.received_at > r.since
+                      and e.name_id > seen.name order by e.name_id limit 1)
+            from seen where seen.name is not null
+        )"""
+NEWEST_OF_ANY = """
+        {seen}, most(n) as (
+            select case when r.lim > %(cap)s::int then r.lim else least(%(cap)s::int + 1, r.lim + coalesce(sum((
+                select count(*) from ingestion_event n
+                where n.project_id = %(project)s::bigint and n.profile_id = r.profile and n.name_id = seen.name
+                  and n.received_at > r.earliest and n.ts > r.earliest)), 0)) end
+            from seen where seen.name is not null)
+        select e.* from seen cross join lateral (
+            select e.ts, e.uid, {props} as props, {context} as context
+            from ingestion_event e
+            where e.project_id = %(project)s::bigint and e.profile_id = r.profile and e.name_id = seen.name
+              and e.received_at > r.since and e.ts > r.since
+            order by e.ts desc, e.uid desc limit (select n from most)
+        ) e
+        order by e.ts desc, e.uid desc limit (select n from most)
+"""
+OLDEST_OF_ANY = """
+        {seen}, most(n) as (
+            select least(%(cap)s::int, 1 + coalesce(sum((
+                select count(*) from ingestion_event n
+                where n.project_id = %(project)s::bigint and n.profile_id = r.profile and n.name_id = seen.name
+                  and n.received_at > r.since and n.ts > r.since
+                  and n.ts <= r.since + (%(now)s::bigint - r.earliest))), 0))
+            from seen where seen.name is not null)
+        select e.* from seen cross join lateral (
+            select e.ts, e.uid, {props} as props, {context} as context
+            from ingestion_event e
+            where e.project_id = %(project)s::bigint and e.profile_id = r.profile and e.name_id = seen.name
+              and e.received_at > r.since and e.ts > r.since
+            order by e.ts, e.uid limit (select n from most)
+        ) e
+        order by e.ts, e.uid limit (select n from most)
+"""
+# By (any name, oldest).
+BRANCHES = {
+    (False, False): NEWEST,
+    (False, True): OLDEST,
+    (True, False): NEWEST_OF_ANY,
+    (True, True): OLDEST_OF_ANY,
+}
+
+
+def _cut(column: str, shapes: Sequence[tuple[str, ...]], names: Mapping[str, str]) -> str:
+    """SQL that reduces a jsonb column to the keys that the request's shape wants, types kept; null for none."""
+    cases = [f"when {index} then {_object(column, keys, names)}" for index, keys in enumerate(shapes) if keys]
+    return f"case r.shape {' '.join(cases)} end" if cases else "null::jsonb"
+
+
+def _object(column: str, keys: Sequence[str], names: Mapping[str, str]) -> str:
+    """The keys are parameters: nothing that a person typed becomes SQL."""
+    pairs = [f"%({names[key]})s::text, {column} -> %({names[key]})s::text" for key in keys]
+    parts = [pairs[at : at + KEYS_AT_ONCE] for at in range(0, len(pairs), KEYS_AT_ONCE)]
+    return " || ".join(f"jsonb_build_object({', '.join(part)})" for part in parts)

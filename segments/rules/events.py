@@ -1,0 +1,124 @@
+"""The leaves over the events of one name: an aggregate in a window, and the age of the last or first."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from persona.lib.clock import parse_duration
+from segments.rules import paths
+from segments.rules.calendars import INF
+from segments.rules.compare import Holds
+from segments.rules.leaf import Language, Leaf, Need, Value, keys_of
+from segments.rules.nodes import Event, Since
+from segments.rules.rows import Facts, Row, rows_of
+from segments.rules.where import Matches, compile_where, where_keys
+from segments.rules.windows import Span
+
+
+def event(node: Event, language: Language) -> Leaf:
+    aggregate = language.aggregates[node.agg.fn]
+    span = language.windows[type(node.window)](node.window)
+    limit = aggregate.limit(node.cmp, node.value)
+    matches = compile_where(node.where, language.comparators) if node.where else None
+    keys = keys_of(where_keys(node.where) + ([node.agg.prop] if node.agg.prop else []))
+    need = Need(node.event, span.age, limit if span.newest and not matches else None, *keys)
+    value = _event_value(
+        name=node.event,
+        matches=matches,
+        limit=limit,
+        read=paths.of_row(node.agg.prop) if node.agg.prop else None,
+        states=aggregate.states,
+        holds=language.comparators[node.cmp].make(node.value),
+        span=span,
+    )
+    return Leaf(value, (need,), {node.event: aggregate.polarity.get(node.cmp, 0)})
+
+
+def since(node: Since, language: Language) -> Leaf:
+    matches = compile_where(node.where, language.comparators) if node.where else None
+    span = language.windows[type(None)](None)
+    keys = keys_of(where_keys(node.where))
+    if matches:
+        need = Need(node.event, None, None, *keys)
+    else:
+        need = Need(node.event, None, 1 if node.which == "last" else 0, *keys, oldest=node.which == "first")
+    value = _since_value(node, parse_duration(node.value) or 0, matches, span)
+    return Leaf(value, (need,), {node.event: SINCE.get((node.which, node.cmp, node.if_never), 0)})
+
+
+def _since_value(node: Since, age: int, matches: Matches | None, span: Span) -> Value:
+    limit = 1 if node.which == "last" else None
+
+    def value(facts: Facts, now: int) -> int:
+        rows, entering = counting(rows_of(facts, node.event), span.bounds(now, facts.retention), matches, limit)
+        found, until = node.if_never, INF
+        if rows:
+            ts = rows[-1].ts  # of the last alone, or of the first
+            reached, leaves = ts + age <= now, span.leaves(ts, facts.retention)
+            found = reached is (node.cmp == "gte")
+            alone = limit == 1 and found is node.if_never  # then there is none, and that is the same answer
+            until = min(ts + age, leaves) if not reached else INF if alone else leaves
+        if entering is not None and (limit == 1 or not rows):
+            until = min(until, span.enters(entering.ts))
+        return until if found else -until
+
+    return value
+
+
+# How one more event moves `since`: by which, cmp and if_never.
+SINCE = {
+    ("last", "lt", False): 1,
+    ("last", "gte", True): -1,
+    ("first", "gte", False): 1,
+    ("first", "lt", True): -1,
+}
+
+
+def _event_value(
+    *,
+    name: str,
+    matches: Matches | None,
+    limit: int | None,
+    read: Callable[[Row], Any] | None,
+    states: Callable[[Sequence[Any]], Sequence[Any]],
+    holds: Holds,
+    span: Span,
+) -> Value:
+    def value(facts: Facts, now: int) -> int:
+        rows, entering = counting(facts.events.get(name, ()), span.bounds(now, facts.retention), matches, limit)
+        answers = states([read(row) for row in rows] if read else rows)
+        found = holds(answers[-1])
+        flip = first_flip(rows, answers, holds, found)
+        until = INF if flip is None else span.leaves(flip.ts, facts.retention)
+        if entering is not None:
+            until = min(until, span.enters(entering.ts))
+        return until if found else -until
+
+    return value
+
+
+def counting(
+    rows: Sequence[Row], bounds: tuple[int, int], matches: Matches | None, limit: int | None
+) -> tuple[list[Row], Row | None]:
+    """The matching rows inside the bounds, newest first, at most `limit`; and the next one to come in."""
+    after, upto = bounds
+    found: list[Row] = []
+    entering: Row | None = None
+    for row in rows:
+        if row.ts <= after or len(found) == limit:
+            break
+        if matches is None or matches(row):
+            if row.ts > upto:
+                entering = row
+            else:
+                found.append(row)
+    return found, entering
+
+
+def first_flip(rows: Sequence[Row], answers: Sequence[Any], holds: Holds, found: bool) -> Row | None:
+    """The row with whose leaving the comparison changes for the first time. Rows of one instant leave together."""
+    for left in range(len(rows) - 1, -1, -1):
+        if left and rows[left - 1].ts == rows[left].ts:
+            continue
+        if holds(answers[left]) != found:
+            return rows[left]
+    return None
