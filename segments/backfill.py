@@ -39,6 +39,15 @@ ADVANCE = """
 update segments_backfilljob set cursor = %s, done = %s
 where project_id = %s and persona_id = %s and shard = %s
 """
+# Whoever ends a job may be killed before it has said so of the persona.
+UNSAID = """
+select p.project_id, p.id, p.version from segments_persona p where p.status = 'backfilling' and not exists (
+    select from segments_backfilljob j where j.project_id = p.project_id and j.persona_id = p.id and not j.done)
+"""
+WAITS = """
+select exists (select from segments_backfilljob where not done)
+    or exists (select from segments_persona where status = 'backfilling')
+"""
 
 log = get_logger(__name__)
 
@@ -67,9 +76,17 @@ def backfill_some() -> int:
             job = Job(*row)
             seen = _page(cursor, job)
         if seen < PAGE:
-            _finish(job)
+            _finish(job.project_id, job.persona_id, job.version)
         return seen + 1
+    _finish_unsaid()
     return 0
+
+
+def waits() -> bool:
+    """Whether backfill_some would find something."""
+    with connection.cursor() as cursor:
+        cursor.execute(WAITS)
+        return bool((cursor.fetchone() or (False,))[0])
 
 
 def _page(cursor: Cursor[tuple[Any, ...]], job: Job) -> int:
@@ -139,17 +156,25 @@ def _leave_all(cursor: Cursor[tuple[Any, ...]], job: Job, defined: Definitions, 
     changes.record(cursor, job.project_id, decided)
 
 
-def _finish(job: Job) -> None:
+def _finish_unsaid() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(UNSAID)
+        found = cursor.fetchall()
+    for project_id, persona_id, version in found:
+        _finish(project_id, persona_id, version)
+
+
+def _finish(project_id: int, persona_id: int, version: int) -> None:
     """The last shard makes the persona live. After the page's commit: who saves a persona locks it before its jobs."""
     with transaction.atomic(), connection.cursor() as cursor:
-        persona = Persona.objects.select_for_update().filter(pk=job.persona_id, project_id=job.project_id).first()
+        persona = Persona.objects.select_for_update().filter(pk=persona_id, project_id=project_id).first()
         cursor.execute(
             "select exists (select from segments_backfilljob where project_id = %s and persona_id = %s and not done)",
-            [job.project_id, job.persona_id],
+            [project_id, persona_id],
         )
         (left,) = cursor.fetchone() or (False,)
         if persona is None or left:
             return
         if persona.status == Persona.Status.BACKFILLING:
             Persona.objects.filter(pk=persona.pk).update(status=Persona.Status.LIVE)
-    log.info("persona.backfilled", project=job.project_id, persona=job.persona_id, version=job.version)
+    log.info("persona.backfilled", project=project_id, persona=persona_id, version=version)

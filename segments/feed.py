@@ -10,6 +10,7 @@ from segments.log import LogRow
 
 RING = 4_096  # frames kept; a stream further behind reads the table
 PIECE = 256  # rows looked at for one write: 64 KB at most goes into a socket at once
+PIECES = 256  # joined pieces kept: readers choose cursor and filter, and in a quiet project nothing else clears them
 
 
 class Piece(NamedTuple):
@@ -93,5 +94,7 @@ class Feed:
         if piece is None:
             to = min(self.cursor, cursor + PIECE)
             frames = [self._frames[seq] for seq in range(cursor + 1, to + 1) if seq in self._frames]
+            if len(self._pieces) >= PIECES:
+                self._pieces.clear()
             piece = self._pieces[cursor, personas] = joined(frames, personas, to)
         return piece

@@ -58,10 +58,14 @@ class Publisher:
         while True:
             self._wake.wait(max(due_at - time.monotonic(), 0))
             self._wake.clear()
-            if time.monotonic() >= due_at:
-                due_at = time.monotonic() + self._look()
-            while self._asked:
-                self._send(self._asked.pop())
+            try:
+                if time.monotonic() >= due_at:
+                    due_at = time.monotonic() + self._look()
+                while self._asked:
+                    self._send(self._asked.pop())
+            except Exception:  # whatever it was: without this thread every nudge is lost until the process ends
+                log.exception("publisher.turn_failed")
+                due_at = time.monotonic() + LOOK
             time.sleep(GAP)
 
     def _look(self) -> float:

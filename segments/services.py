@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from keys.audit import Actor, actor_name, record
 from keys.models import SLUG, Project
-from persona.lib.problems import Problem
+from persona.lib.problems import Problem, no_such_thing
 from segments import publisher, rules
 from segments.models import Persona, PersonaVersion
 
@@ -59,7 +59,7 @@ def update_persona(*, persona: Persona, changes: Mapping[str, Any], actor: Actor
             400, "persona.field_unknown", f"{', '.join(sorted(unknown))}: only name, rule and status can change."
         )
     with transaction.atomic():
-        persona = Persona.objects.select_for_update().get(pk=persona.pk)
+        persona = _locked(persona)
         persona.name = changes.get("name", persona.name)
         if "rule" in changes and changes["rule"] != persona.rule:
             checked(persona.project, changes["rule"])
@@ -78,7 +78,7 @@ def update_persona(*, persona: Persona, changes: Mapping[str, Any], actor: Actor
 def delete_persona(*, persona: Persona, actor: Actor) -> None:
     """All members leave; the slug is free at once. The row stays, hidden, for the log's sake."""
     with transaction.atomic():
-        persona = Persona.objects.select_for_update().get(pk=persona.pk)
+        persona = _locked(persona)
         persona.deleted_at = timezone.now()
         persona.status = Status.DRAFT
         persona.save()
@@ -94,6 +94,14 @@ def checked(project: Project, rule: Any) -> rules.Rule:
         raise Problem(400, "rule.invalid", str(error), extra={"path": error.path}) from None
 
 
+def _locked(persona: Persona) -> Persona:
+    """The row as it is now, held until the end of the transaction. Whoever deleted it meanwhile has won."""
+    found = Persona.objects.select_for_update().filter(pk=persona.pk, deleted_at=None).first()
+    if found is None:
+        raise no_such_thing()
+    return found
+
+
 def _set_status(persona: Persona, status: str) -> None:
     if status not in ALLOWED:
         raise Problem(400, "persona.status_invalid", f"status {str(status)[:20]!r}: use live, draft or paused.")
@@ -106,8 +114,8 @@ def _set_status(persona: Persona, status: str) -> None:
         _judge_all(persona)
     else:
         persona.status = Status.PAUSED
-        _redefined(persona)
         _forget_jobs(persona)
+        _redefined(persona)
 
 
 def _start(persona: Persona) -> None:
@@ -117,8 +125,10 @@ def _start(persona: Persona) -> None:
 
 
 def _judge_all(persona: Persona) -> None:
-    """Queue the backfill: one job a shard, from its first profile on."""
-    _redefined(persona)
+    """Queue the backfill: one job a shard, from its first profile on.
+
+    The jobs before the head, as in a page of the backfill, which holds its job when it numbers its log rows.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "insert into segments_backfilljob (project_id, persona_id, shard, version)"
@@ -127,6 +137,7 @@ def _judge_all(persona: Persona) -> None:
             " set version = excluded.version, cursor = 0, done = false",
             [persona.project_id, persona.pk, persona.project.shards, persona.version],
         )
+    _redefined(persona)
     transaction.on_commit(partial(publisher.wake, publisher.BACKFILL))
 
 

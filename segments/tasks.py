@@ -3,12 +3,11 @@
 import time
 
 from celery import shared_task, signals
-from django.db import connection
 
 from ingestion.tasks import apply_some
+from segments import backfill as pages
 from segments import publisher, upkeep
-from segments.backfill import backfill_some
-from segments.evaluator import evaluate_some
+from segments.evaluator import evaluate_some, marks_wait
 
 BUDGET = 2.0  # seconds a task works before it makes room: a stop never waits longer
 
@@ -27,15 +26,17 @@ def drain() -> None:
 def sweep() -> None:
     """The safety net, once a second: whatever a lost nudge left lying."""
     drain()
-    if _backfill_waits():
+    if pages.waits():
         publisher.wake(publisher.BACKFILL)
 
 
 @shared_task(name="segments.backfill", ignore_result=True)
 def backfill() -> None:
-    """Pages until none is left."""
+    """Pages until none is left. Live workers pass over the lane that a page holds: who waits there is seen to next."""
     deadline = time.monotonic() + BUDGET
-    while backfill_some():
+    while pages.backfill_some():
+        if marks_wait():
+            publisher.wake(publisher.DRAIN)
         if time.monotonic() > deadline:
             publisher.wake(publisher.BACKFILL)
             return
@@ -51,9 +52,3 @@ def maintain() -> None:
 def _publish(**_: object) -> None:
     """A task that has to make room asks for its own continuation."""
     publisher.start()
-
-
-def _backfill_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("select exists (select from segments_backfilljob where not done)")
-        return bool((cursor.fetchone() or (False,))[0])
