@@ -8,6 +8,7 @@ from asgiref.sync import sync_to_async
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "persona.settings")
+os.environ.setdefault("PERSONA_DATABASE_POOL", "10")
 django_application = get_asgi_application()  # sets Django up, which the imports below need
 
 from ingestion.api import INGEST  # noqa: E402

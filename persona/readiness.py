@@ -35,6 +35,7 @@ def _ask_database(alias: str, question: str) -> int:
     """A connection of its own, so that a hanging one harms nobody else and a new one is known to be possible."""
     connection = connections[alias].copy()
     connection.settings_dict["OPTIONS"]["connect_timeout"] = CONNECT_SECONDS
+    connection.settings_dict["OPTIONS"].pop("pool", None)
     try:
         with connection.cursor() as cursor:
             cursor.execute("select set_config('statement_timeout', %s, false)", [str(int(PATIENCE * 1000))])

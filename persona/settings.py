@@ -85,6 +85,11 @@ TEMPLATES = [
 
 # --- PostgreSQL ---------------------------------------------------------------------------------------------------
 PREPARE_STATEMENTS = env.flag("PERSONA_PREPARE_STATEMENTS", default=True)
+# 0: every thread keeps a connection of its own, as workers want it. A server of requests (persona.asgi) has a new
+# thread for each, whose connection would outlive it: there they share a few.
+DATABASE_POOL = env.number("PERSONA_DATABASE_POOL", 0, most=1_000)
+POOL_SECONDS = 5  # a request that gets no connection for this long fails
+POOL = {"pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": POOL_SECONDS}} if DATABASE_POOL else {}
 
 
 def database(name: str, url: str) -> dict[str, Any]:
@@ -100,10 +105,10 @@ def database(name: str, url: str) -> dict[str, Any]:
         "PASSWORD": options.pop("password", ""),
         "HOST": options.pop("host", ""),
         "PORT": options.pop("port", ""),
-        "CONN_MAX_AGE": None,
+        "CONN_MAX_AGE": 0 if POOL else None,
         "CONN_HEALTH_CHECKS": True,
         # Only the hot paths' own cursors prepare; a pgbouncer in transaction mode wants it off.
-        "OPTIONS": {"connect_timeout": 5, "prepare_threshold": 2 if PREPARE_STATEMENTS else None, **options},
+        "OPTIONS": {"connect_timeout": 5, "prepare_threshold": 2 if PREPARE_STATEMENTS else None, **POOL, **options},
     }
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +30,14 @@ def asked(url: str, key: str = "") -> bytes:
         return body
     finally:
         connection.close()
+
+
+def test_a_crowd_of_requests_leaves_no_crowd_of_connections(shop: Stack) -> None:
+    with ThreadPoolExecutor(60) as crowd:
+        list(crowd.map(lambda _: asked(f"{shop.url}/api/projects/demo/personas", shop.secret_key), range(120)))
+    with psycopg.connect(shop.database_url) as server:
+        clients = "select count(*) from pg_stat_activity where backend_type = 'client backend'"
+        assert (server.execute(clients).fetchone() or (0,))[0] < 50
 
 
 def children_of(pid: int) -> set[int]:
