@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import Error, connection
 from pgmq.install import get_embedded_install_sql
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
@@ -59,6 +60,30 @@ def transport_options() -> dict[str, Any]:
         # would in the end fill PostgreSQL's notification queue.
         "use_notify": False,
     }
+
+
+# The notification is the one that an inserted message would make: a worker that missed it for the message that waits
+# would read that message a second late.
+REMIND = """
+select pg_notify('pgmq.q_' || %(queue)s || '.INSERT', '') from pgmq.{table}
+where vt <= clock_timestamp() and message -> 'headers' ->> 'task' = %(task)s limit 1
+"""
+
+
+def reminded(queue: str, task: str) -> bool:
+    """Whether such a task lies in the queue and nobody has taken it; if so, the workers have been told once more.
+
+    Kombu reads one message a notification, and a worker that is busy or stopped misses some: publishing one each
+    time, the queue would grow for as long as the load lasts.
+    """
+    statement = sql.SQL(REMIND).format(table=sql.Identifier(f"q_{queue}"))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, {"queue": queue, "task": task})
+            return cursor.fetchone() is not None
+    except Error:  # no such queue yet, or no database: publishing makes the one, and meets with the other
+        connection.close()
+        return False
 
 
 def install(**_: object) -> None:

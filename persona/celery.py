@@ -19,6 +19,8 @@ from kombu import Queue
 from persona import broker
 from persona.embedded import PR_SET_PDEATHSIG
 
+NUDGES = {"segments.drain": "live", "segments.backfill": "bulk"}  # tasks that do whatever waits, and their queues
+
 
 class Task(DjangoTask[Any, Any]):
     """Keeps its connections between tasks, and replaces one that PostgreSQL has closed meanwhile."""
@@ -27,6 +29,16 @@ class Task(DjangoTask[Any, Any]):
         for connection in connections.all(initialized_only=True):
             if not connection.in_atomic_block:
                 connection.close_if_unusable_or_obsolete()
+
+
+class App(Celery):
+    """Publishes a nudge only if none like it waits: whoever takes that one finds all the work there is."""
+
+    def send_task(self, name: str, *args: Any, **options: Any) -> Any:
+        queue = NUDGES.get(name)
+        if queue and broker.embedded() and broker.reminded(queue, name):
+            return None
+        return super().send_task(name, *args, **options)
 
 
 def _configuration() -> dict[str, Any]:
@@ -63,7 +75,7 @@ def _configuration() -> dict[str, Any]:
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
-app = Celery("persona", task_cls=Task)
+app = App("persona", task_cls=Task)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.add_defaults(_configuration)
 app.autodiscover_tasks()

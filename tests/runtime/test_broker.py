@@ -1,5 +1,8 @@
 """The queue inside PostgreSQL: its address, its schema, and a message through it."""
 
+from typing import Any
+
+import psycopg
 import pytest
 from django.db import connection
 from kombu import Connection
@@ -46,6 +49,29 @@ def test_a_task_sent_comes_out_of_its_queue() -> None:
         app.send_task("segments.sweep", connection=queue)
         message = queue.SimpleQueue("live", no_ack=True).get(timeout=10)
         assert message.headers["task"] == "segments.sweep"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nudges_do_not_pile_up_and_each_wakes_a_worker() -> None:
+    with Connection("pgmq://test", transport_options=broker.transport_options()) as queue:
+        waiting = queue.SimpleQueue("live", no_ack=True)
+        waiting.clear()
+        app.send_task("segments.sweep", connection=queue)  # another task's message is no reason not to publish
+        with psycopg.connect(**listening(), autocommit=True) as line:
+            line.execute('listen "pgmq.q_live.INSERT"')
+            for _ in range(5):
+                app.send_task("segments.drain", connection=queue)
+            assert len(list(line.notifies(timeout=5, stop_after=4))) >= 4
+        assert waiting.qsize() == 2
+        assert [waiting.get(timeout=10).headers["task"] for _ in range(2)] == ["segments.sweep", "segments.drain"]
+        app.send_task("segments.drain", connection=queue)  # the other one is taken
+        assert waiting.get(timeout=10).headers["task"] == "segments.drain"
+
+
+def listening() -> dict[str, Any]:
+    """How to connect to the tests' database."""
+    given = connection.get_connection_params()
+    return {name: given[name] for name in ("dbname", "user", "password", "host", "port") if name in given}
 
 
 def test_tasks_go_where_they_belong() -> None:
