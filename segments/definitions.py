@@ -1,7 +1,7 @@
 """The compiled personas of a project, as the evaluator uses them: read once per version of all its rules."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from psycopg import Cursor
@@ -29,6 +29,14 @@ class Definition(msgspec.Struct, frozen=True, gc=False):
     on_traits: bool  # getting a userId is marked as a trait is
 
 
+class Touched(NamedTuple):
+    """The personas that something could move: in either direction, only into it, only out of it."""
+
+    always: frozenset[int]
+    raised: frozenset[int]
+    lowered: frozenset[int]
+
+
 class Definitions:
     """All live personas of a project at one rules_version, indexed by what can move them."""
 
@@ -45,7 +53,7 @@ class Definitions:
         self._everything = frozenset(self.personas)
         self._on_traits = frozenset(p.persona_id for p in personas if p.on_traits)
         self._any_event = frozenset(p.persona_id for p in personas if p.any_event)
-        self._touched: dict[tuple[int, tuple[int, ...]], frozenset[int]] = {}
+        self._touched: dict[tuple[int, tuple[int, ...]], Touched] = {}
         self._plans: dict[frozenset[int], tuple[PlanRow, ...]] = {}
 
     def learn_names(self, cursor: Rows, project_id: int) -> None:
@@ -57,20 +65,26 @@ class Definitions:
             self._touched.clear()
             self._plans.clear()
 
-    def touched(self, mark: Mark) -> frozenset[int]:
+    def touched(self, mark: Mark) -> Touched:
         """The personas that this mark could move."""
         if mark.what & (stale.NEW | stale.MERGED):
-            return self._everything
+            return Touched(self._everything, frozenset(), frozenset())
         key = (mark.what, mark.names)
         known = self._touched.get(key)
         if known is None:
-            wanted = set(mark.names)
-            ids = {i for name, of in self._by_name.items() if self.name_ids.get(name) in wanted for i in of}
-            known = frozenset(ids).union(
-                self._any_event if wanted else (), self._on_traits if mark.what & stale.TRAITS else ()
-            )
-            _bounded(self._touched)[key] = known
+            known = _bounded(self._touched)[key] = self._moved(mark)
         return known
+
+    def _moved(self, mark: Mark) -> Touched:
+        names = [name for name in self._by_name if self.name_ids.get(name) in mark.names]
+        moved = {i for name in names for i in self._by_name[name]} | (self._any_event if mark.names else set())
+        always = set(self._on_traits if mark.what & stale.TRAITS else ())
+        by_direction: dict[int, set[int]] = {0: always, 1: set(), -1: set()}
+        for persona in moved - always:
+            polarity = self.personas[persona].compiled.polarity
+            found = {rules.direction(polarity, name) for name in (*names, "*")} - {None}
+            by_direction[found.pop() or 0 if len(found) == 1 else 0].add(persona)
+        return Touched(*(frozenset(by_direction[direction]) for direction in (0, 1, -1)))
 
     def plan(self, personas: frozenset[int]) -> tuple[PlanRow, ...]:
         """What those personas need to know of a profile's events."""

@@ -4,7 +4,7 @@ Any number of workers may run this. The lanes' row locks keep the order per prof
 is there again. What is written goes through segments.changes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -147,7 +147,7 @@ def _evaluate(work: Work) -> None:
     with raw_cursor() as cursor:
         defined = definitions.of_project(cursor, work.project_id)
         current = stored(cursor, work.project_id, {*work.marks, *(profile for profile, _ in work.due)})
-        touched = _touched(work, defined)
+        touched = _touched(work, defined, current)
         known = facts.gather(
             cursor, work.project_id, _wanted(work, defined, touched, current), retention=defined.retention, now=work.now
         )
@@ -171,13 +171,34 @@ def _evaluate(work: Work) -> None:
         changes.record(cursor, work.project_id, decided)
 
 
-def _touched(work: Work, defined: Definitions) -> dict[int, frozenset[int]]:
-    """The personas to judge, for every profile of the claim."""
-    touched = {profile: defined.touched(mark) for profile, mark in work.marks.items()}
+def _touched(work: Work, defined: Definitions, current: Mapping[Pair, Current]) -> dict[int, frozenset[int]]:
+    """The personas to judge, for every profile of the claim: those for which something could come of it."""
+    touched: dict[int, frozenset[int]] = {}
+    for profile, mark in work.marks.items():
+        moved = defined.touched(mark)
+        stands = {
+            persona: _stands(current.get((profile, persona)), defined.personas[persona].version, work.now)
+            for persona in moved.raised | moved.lowered
+        }
+        touched[profile] = moved.always.union(
+            (persona for persona in moved.raised if stands[persona] is not True),
+            (persona for persona in moved.lowered if stands[persona] is not False),
+        )
     for profile, persona in work.due:
         if persona in defined.personas:
             touched[profile] = touched.get(profile, frozenset()) | {persona}
-    return touched
+    return {profile: personas for profile, personas in touched.items() if personas}
+
+
+def _stands(stored: Current | None, version: int, now: int) -> bool | None:
+    """The last judgment, if it is one by the present rule that no timer waits to correct; else None.
+
+    Who has no row was judged when the profile was new, or will be by the backfill.
+    """
+    if stored is None:
+        return False
+    overdue = stored.recheck_at is not None and stored.recheck_at <= now
+    return None if overdue or stored.version != version else stored.is_member
 
 
 def _wanted(
@@ -205,7 +226,10 @@ def _decide(
 ) -> Decided:
     definition = defined.personas[persona]
     mark = work.marks.get(profile)
-    named = mark is not None and any(defined.name_ids.get(name) in mark.names for name in definition.names)
+    named = mark is not None and (
+        any(defined.name_ids.get(name) in mark.names for name in definition.names)
+        or (definition.any_event and bool(mark.names))
+    )
     verdict = judge(
         partial(definition.compiled.value, known),
         now=work.now,
@@ -213,7 +237,7 @@ def _decide(
         current=current,
         mark=mark,
         on_traits=definition.on_traits and not named,
-        event_at=partial(_event_at, known, definition.names),
+        event_at=partial(_event_at, known, definition.compiled.names),
     )
     return Decided(
         profile, persona, ids.shard_of(work.project_id, profile, defined.shards), definition.version, verdict

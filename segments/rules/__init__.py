@@ -13,7 +13,7 @@ from segments.rules.engine import (
     value,
 )
 from segments.rules.errors import RuleError
-from segments.rules.gates import gate
+from segments.rules.gates import direction, gate
 from segments.rules.grammar import parse
 from segments.rules.leaf import Language, Need, merge_needs, whole
 from segments.rules.leaves import LANGUAGE
@@ -34,6 +34,7 @@ __all__ = [
     "any_event",
     "compile_rule",
     "compiled",
+    "direction",
     "facts_from",
     "gate",
     "has_traits",

@@ -21,12 +21,15 @@ class Outcome(NamedTuple):
     gated: bool = False  # one more event was let pass without a judgment
 
 
-def trial(seed: int, language: Language = LANGUAGE) -> Outcome:
-    """Value and validity: the oracle agrees at now and until the instant before |f|. Then one more event: the gates."""
+def trial(seed: int, language: Language = LANGUAGE, op: str = "") -> Outcome:
+    """Value and validity: the oracle agrees at now and until the instant before |f|. Then one more event: the gates.
+
+    op: what the rule consists of, "" for anything.
+    """
     rnd = random.Random(seed)
     of = make.scale(rnd)
     personas = make.personas(rnd, of)
-    document = make.document(rnd, of, tuple(personas))
+    document = make.document(rnd, of, tuple(personas), op)
     future = rnd.random() < 0.25
     events, traits, identified = make.events(rnd, of, future=future), make.traits(rnd, of), rnd.random() < 0.5
     compiled = compile_rule(parse(document, resolve=personas.get), language)

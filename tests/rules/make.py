@@ -131,10 +131,10 @@ def _timestamp(rnd: random.Random, of: Scale) -> Any:
     )
 
 
-def document(rnd: random.Random, of: Scale = FINE, members: tuple[str, ...] = ()) -> Json:
-    """members: the slugs of other personas."""
+def document(rnd: random.Random, of: Scale = FINE, members: tuple[str, ...] = (), op: str = "") -> Json:
+    """members: the slugs of other personas; op: what the rule consists of, "" for anything."""
     rules = Rules(rnd, of, members)
-    rule = rules.sequence() if rnd.random() < 0.15 else rules.node(0)
+    rule = getattr(rules, op)() if op else rules.sequence() if rnd.random() < 0.15 else rules.node(0)
     return {"v": 1, "rule": rule, "identified_only": rnd.random() < 0.1}
 
 
