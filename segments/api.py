@@ -33,6 +33,7 @@ class NewPersona(msgspec.Struct, forbid_unknown_fields=True):
     rule: Any
     name: str = ""
     status: str = "live"
+    silent: bool = False
 
 
 class Proposed(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,6 +83,7 @@ class Personas(ProjectView):
             name=new.name,
             rule=new.rule,
             status=new.status,
+            silent=new.silent,
             actor=actor_of(request),
         )
         location = f"{request.path.rstrip('/')}/{persona.slug}"
@@ -215,6 +217,7 @@ def shown(project: Project, personas: Iterable[Persona]) -> list[dict[str, Any]]
     """Personas of one project as the API shows them, in a constant number of queries."""
     mark = watermark.of_project(project.pk)
     sizes = reading.sizes(project.pk)
+    progress = reading.progress(project.pk)
     return [
         {
             "slug": persona.slug,
@@ -222,6 +225,7 @@ def shown(project: Project, personas: Iterable[Persona]) -> list[dict[str, Any]]
             "rule": persona.rule,
             "version": persona.version,
             "status": persona.status,
+            "progress": progress.get(persona.pk, 1.0),
             "size": sizes.get(persona.pk, 0),
             "evaluated_through": rfc3339(mark.evaluated_through),
             "lag_ms": mark.lag_ms,

@@ -23,7 +23,7 @@ PAGE = 200  # profiles: some 10 to 50 ms under the shard's lock
 
 # The row lock keeps two workers off one job; SKIP LOCKED lets them share a persona's shards.
 TAKE = """
-select project_id, persona_id, shard, version, cursor from segments_backfilljob
+select project_id, persona_id, shard, version, silent, cursor from segments_backfilljob
 where not done and project_id = %s order by persona_id, shard limit 1 for update skip locked
 """
 PROFILES = """
@@ -59,6 +59,7 @@ class Job(msgspec.Struct, frozen=True):
     persona_id: int
     shard: int
     version: int
+    silent: bool
     cursor: int
 
 
@@ -136,6 +137,7 @@ def _judge_page(
                 version=definition.version,
                 current=current.get((profile, job.persona_id)),
             ),
+            job.silent,
         )
         for profile in profiles
         if profile in known

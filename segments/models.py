@@ -126,6 +126,7 @@ class BackfillJob(models.Model):
     persona_id = models.BigIntegerField()
     shard = models.SmallIntegerField()
     version = models.IntegerField()
+    silent = models.BooleanField(default=False)  # its changes are logged, and not told
     cursor = models.BigIntegerField(default=0)
     done = models.BooleanField(default=False)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 import msgspec
+from django.db import connection
 from django.db.models import Count
 
 from ingestion.models import Alias, Profile
@@ -65,6 +66,20 @@ def sizes(project_id: int) -> dict[int, int]:
     """Members now, by persona."""
     rows = Membership.objects.filter(project_id=project_id, is_member=True).values("persona_id")
     return dict(rows.annotate(n=Count("profile_id")).values_list("persona_id", "n"))
+
+
+PROGRESS = """
+select job.persona_id, avg(case when job.done then 1 else coalesce(least(job.cursor::float / newest.id, 1), 0) end)
+from segments_backfilljob job, (select max(id) as id from ingestion_profile where project_id = %s) newest
+where job.project_id = %s group by job.persona_id
+"""
+
+
+def progress(project_id: int) -> dict[int, float]:
+    """How much of the project has been judged by each persona's present definition, about: 0 to 1."""
+    with connection.cursor() as cursor:
+        cursor.execute(PROGRESS, [project_id, project_id])
+        return {persona: round(float(share), 3) for persona, share in cursor.fetchall()}
 
 
 def belongings(*, project: Project, profile_id: int) -> list[Belongs]:

@@ -1,7 +1,10 @@
 """What people do with personas: create, change, pause, delete. Each deed is one transaction that leaves rows behind;
-the workers carry it out, and the change log tells everybody."""
+the workers carry it out, and the change log tells everybody.
 
-from collections.abc import Mapping
+Locks are taken in one order: project, persona, jobs, head. The project's makes two saves that refer to each other wait.
+"""
+
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,20 +14,22 @@ from django.utils import timezone
 from keys.audit import Actor, actor_name, record
 from keys.models import SLUG, Project
 from persona.lib.problems import Problem, no_such_thing
-from segments import publisher, rules
+from segments import definitions, publisher, rules
 from segments.models import Persona, PersonaVersion
 
 Status = Persona.Status
 STARTS = frozenset({Status.LIVE, Status.DRAFT})  # what a caller may create
-RESERVED = frozenset({"preview"})  # /personas/preview is no persona
 ALLOWED = frozenset({Status.LIVE, Status.DRAFT, Status.PAUSED})  # what a caller may set
+CHANGEABLE = frozenset({"name", "rule", "status", "silent"})
+RESERVED = frozenset({"preview", "import"})  # addresses of the API, no personas
 
 
 def create_persona(
-    *, project: Project, slug: str, name: str, rule: Any, actor: Actor, status: str = Status.LIVE
+    *, project: Project, slug: str, name: str, rule: Any, actor: Actor, status: str = Status.LIVE, silent: bool = False
 ) -> Persona:
     """Save a persona and have all profiles judged.
 
+    silent: those who enter because of this are logged, but streams and deliveries do not tell.
     Raises Problem: 400 rule.invalid, persona.slug_invalid, persona.status_invalid; 409 persona.slug_taken.
     """
     if slug in RESERVED:
@@ -33,15 +38,21 @@ def create_persona(
         raise Problem(400, "persona.slug_invalid", f"slug {slug[:70]!r}: {SLUG.message}")
     if status not in STARTS:
         raise Problem(400, "persona.status_invalid", "A persona is created as live or draft.")
-    checked(project, rule)
     try:
         with transaction.atomic():
+            _lock(project)
+            checked(project, rule, slug=slug)
+            starts = status == Status.LIVE
             persona = Persona.objects.create(
-                project=project, slug=slug, name=name or slug, rule=rule, status=Status.DRAFT
+                project=project,
+                slug=slug,
+                name=name or slug,
+                rule=rule,
+                status=Status.BACKFILLING if starts else Status.DRAFT,
             )
             _keep_version(persona, actor)
-            if status == Status.LIVE:
-                _start(persona)
+            if starts:
+                _judge_all([persona], silent=silent)
             _audit(persona, actor, "persona.created")
     except IntegrityError:
         raise Problem(409, "persona.slug_taken", f"The project already has a persona {slug!r}.") from None
@@ -49,49 +60,78 @@ def create_persona(
 
 
 def update_persona(*, persona: Persona, changes: Mapping[str, Any], actor: Actor) -> Persona:
-    """Change name, rule or status. A new rule is a new version; every profile is judged by it.
+    """Change name, rule or status. A new rule is a new version; everybody is judged by it, and by all personas that
+    refer to it. With `silent` true, who moves because of this is logged but not told.
 
-    Raises Problem 400 rule.invalid, persona.status_invalid, persona.field_unknown.
+    Raises Problem: 400 rule.invalid, persona.status_invalid, persona.field_unknown; 409 persona.in_use;
+    404 not_found when it has been deleted meanwhile.
     """
-    unknown = set(changes) - {"name", "rule", "status"}
+    unknown = set(changes) - CHANGEABLE
     if unknown:
-        raise Problem(
-            400, "persona.field_unknown", f"{', '.join(sorted(unknown))}: only name, rule and status can change."
-        )
+        words = ", ".join(sorted(unknown))
+        raise Problem(400, "persona.field_unknown", f"{words}: only {', '.join(sorted(CHANGEABLE))} can be given.")
     with transaction.atomic():
+        _lock(persona.project)
         persona = _locked(persona)
         persona.name = changes.get("name", persona.name)
-        if "rule" in changes and changes["rule"] != persona.rule:
-            checked(persona.project, changes["rule"])
+        redefined = "rule" in changes and changes["rule"] != persona.rule
+        if redefined:
+            checked(persona.project, changes["rule"], slug=persona.slug)
             persona.rule = changes["rule"]
             persona.version += 1
             _keep_version(persona, actor)
-            if persona.status in (Status.LIVE, Status.BACKFILLING):
-                _start(persona)
-        if "status" in changes:
-            _set_status(persona, changes["status"])
+        moves = _set_status(persona, changes.get("status"))
+        if redefined and persona.status in definitions.EVALUATED:
+            persona.status, moves = Status.BACKFILLING, True
         persona.save()
+        _carry_out(persona, moves=moves, redefined=redefined, silent=bool(changes.get("silent")))
         _audit(persona, actor, "persona.changed", fields=sorted(changes))
     return persona
 
 
 def delete_persona(*, persona: Persona, actor: Actor) -> None:
-    """All members leave; the slug is free at once. The row stays, hidden, for the log's sake."""
+    """All members leave; the slug is free at once. The row stays, hidden, for the log's sake.
+
+    Raises Problem 409 persona.in_use.
+    """
     with transaction.atomic():
+        _lock(persona.project)
         persona = _locked(persona)
+        _check_unused(persona)
         persona.deleted_at = timezone.now()
         persona.status = Status.DRAFT
         persona.save()
-        _judge_all(persona)
+        _judge_all([persona])
         _audit(persona, actor, "persona.deleted")
 
 
-def checked(project: Project, rule: Any) -> rules.Rule:
+def checked(project: Project, rule: Any, *, slug: str | None = None) -> rules.Rule:
     """The rule, parsed under the project's limits. Raises Problem 400 rule.invalid, which names the node."""
+    known = definitions.documents_of(project.pk)
     try:
-        return rules.parse(rule, retention=project.retention)
+        return rules.parse(rule, retention=project.retention, resolve=known.get, slug=slug)
     except rules.RuleError as error:
         raise Problem(400, "rule.invalid", str(error), extra={"path": error.path}) from None
+
+
+def dependants(persona: Persona) -> list[Persona]:
+    """The personas into which this one's rule is inlined, directly or through others."""
+    others = list(Persona.objects.filter(project_id=persona.project_id, deleted_at=None).exclude(pk=persona.pk))
+    known = {**{other.slug: other.rule for other in others}, persona.slug: persona.rule}
+    return [other for other in others if persona.slug in _members(other, known)]
+
+
+def _members(persona: Persona, known: Mapping[str, Any]) -> frozenset[str]:
+    """The slugs that a stored rule refers to. It may no longer stand, with what is about to be saved."""
+    try:
+        return rules.members(rules.parse(persona.rule, resolve=known.get, slug=persona.slug))
+    except rules.RuleError as error:
+        detail = f"This would break the persona {persona.slug}, which refers to it: {error}"
+        raise Problem(400, "rule.invalid", detail, extra={"path": error.path}) from None
+
+
+def _lock(project: Project) -> None:
+    Project.objects.select_for_update().get(pk=project.pk)
 
 
 def _locked(persona: Persona) -> Persona:
@@ -102,51 +142,59 @@ def _locked(persona: Persona) -> Persona:
     return found
 
 
-def _set_status(persona: Persona, status: str) -> None:
+def _check_unused(persona: Persona) -> None:
+    using = [other.slug for other in dependants(persona)]
+    if using:
+        detail = f"{', '.join(using)} refer to {persona.slug}. Change them first."
+        raise Problem(409, "persona.in_use", detail, extra={"dependants": using})
+
+
+def _set_status(persona: Persona, status: str | None) -> bool:
+    """Whether everybody has to be judged because of the new status."""
+    if status is None or status == persona.status or (status, persona.status) == (Status.LIVE, Status.BACKFILLING):
+        return False
     if status not in ALLOWED:
         raise Problem(400, "persona.status_invalid", f"status {str(status)[:20]!r}: use live, draft or paused.")
-    if status == persona.status or (status == Status.LIVE and persona.status == Status.BACKFILLING):
-        return
-    if status == Status.LIVE:
-        _start(persona)
-    elif status == Status.DRAFT:
-        persona.status = Status.DRAFT
-        _judge_all(persona)
-    else:
-        persona.status = Status.PAUSED
+    if status == Status.DRAFT:
+        _check_unused(persona)
+    persona.status = Status.BACKFILLING if status == Status.LIVE else status
+    return status != Status.PAUSED
+
+
+def _carry_out(persona: Persona, *, moves: bool, redefined: bool, silent: bool) -> None:
+    """Queue what follows from a change, for the persona and for those that refer to it."""
+    judged = [persona] if moves else []
+    if redefined:
+        others = [other for other in dependants(persona) if other.status in definitions.EVALUATED]
+        Persona.objects.filter(pk__in=[other.pk for other in others]).update(status=Status.BACKFILLING)
+        judged += others
+    if persona.status == Status.PAUSED:
         _forget_jobs(persona)
-        _redefined(persona)
+    _judge_all(judged, silent=silent)
+    if not judged:
+        _redefined(persona.project_id)
 
 
-def _start(persona: Persona) -> None:
-    persona.status = Status.BACKFILLING
-    persona.save()
-    _judge_all(persona)
+def _judge_all(personas: Iterable[Persona], *, silent: bool = False) -> None:
+    """Queue the backfills: one job a shard, from its first profile on."""
+    for persona in personas:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "insert into segments_backfilljob (project_id, persona_id, shard, version, silent)"
+                " select %s, %s, generate_series(0, %s - 1), %s, %s"
+                " on conflict (project_id, persona_id, shard) do update"
+                " set version = excluded.version, silent = excluded.silent, cursor = 0, done = false",
+                [persona.project_id, persona.pk, persona.project.shards, persona.version, silent],
+            )
+    for project_id in {persona.project_id for persona in personas}:
+        _redefined(project_id)
+        transaction.on_commit(partial(publisher.wake, publisher.BACKFILL))
 
 
-def _judge_all(persona: Persona) -> None:
-    """Queue the backfill: one job a shard, from its first profile on.
-
-    The jobs before the head, as in a page of the backfill, which holds its job when it numbers its log rows.
-    """
+def _redefined(project_id: int) -> None:
+    """Every evaluator reads the definitions anew before its next turn. Last: whoever records waits for this row."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "insert into segments_backfilljob (project_id, persona_id, shard, version)"
-            " select %s, %s, generate_series(0, %s - 1), %s"
-            " on conflict (project_id, persona_id, shard) do update"
-            " set version = excluded.version, cursor = 0, done = false",
-            [persona.project_id, persona.pk, persona.project.shards, persona.version],
-        )
-    _redefined(persona)
-    transaction.on_commit(partial(publisher.wake, publisher.BACKFILL))
-
-
-def _redefined(persona: Persona) -> None:
-    """Every evaluator reads the definitions anew before its next turn."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "update segments_head set rules_version = rules_version + 1 where project_id = %s", [persona.project_id]
-        )
+        cursor.execute("update segments_head set rules_version = rules_version + 1 where project_id = %s", [project_id])
 
 
 def _forget_jobs(persona: Persona) -> None:

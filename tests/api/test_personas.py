@@ -16,7 +16,8 @@ pytestmark = pytest.mark.django_db
 
 RULE = {"v": 1, "rule": viewed(2)}
 FIELDS = {
-    "slug", "name", "rule", "version", "status", "size", "evaluated_through", "lag_ms", "created_at", "updated_at",
+    "slug", "name", "rule", "version", "status", "progress", "size", "evaluated_through", "lag_ms",
+    "created_at", "updated_at",
 }  # fmt: skip
 
 
@@ -26,8 +27,10 @@ def test_the_life_of_a_persona(api: Api, project: Project) -> None:
     status, made = api.ask("POST", "personas", {"slug": "keen", "name": "Keen", "rule": RULE})
     assert (status, made["slug"], made["version"], made["size"]) == (201, "keen", 1, 0)
     assert set(made) == FIELDS
+    assert (made["status"], made["progress"]) == ("backfilling", 0.0)
     settle()
     assert api.get("personas/keen")["status"] == "live"
+    assert api.get("personas/keen")["progress"] == 1.0
     assert api.get("personas/keen")["size"] == 1
     assert [one["slug"] for one in api.get("personas")["results"]] == ["keen"]
     status, changed = api.ask("PATCH", "personas/keen", {"rule": {"v": 1, "rule": viewed(3)}})

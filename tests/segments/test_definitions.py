@@ -9,7 +9,7 @@ from keys.models import AuditEntry, Project
 from persona.lib.problems import Problem
 from segments import backfill
 from segments.evaluator import evaluate_some
-from segments.models import Membership, Persona, PersonaVersion
+from segments.models import Change, Membership, Persona, PersonaVersion
 from segments.services import create_persona, delete_persona, update_persona
 from tests.ingestion.applying import put, track
 from tests.segments.living import log, members, never, now_ms, persona, settle, settle_until, viewed
@@ -179,3 +179,58 @@ def test_a_slug_is_taken_once(shop: Project) -> None:
         create_persona(project=shop, slug="keen", name="", rule={"v": 1, "rule": viewed(1)}, actor="alice")
     assert (refused.value.status, refused.value.code) == (409, "persona.slug_taken")
     settle_until(shop, 0)
+
+
+def member_of(slug: str) -> dict[str, str]:
+    return {"op": "member", "persona": slug}
+
+
+def test_a_persona_may_refer_to_another_and_follows_its_rule(crowd: Project) -> None:
+    keen = persona(crowd, "keen", viewed(2))
+    persona(crowd, "keener", {"op": "not", "of": member_of("keen")})
+    persona(crowd, "keenest", {"op": "not", "of": member_of("keener")})
+    assert (members(crowd, "keener"), members(crowd, "keenest")) == ({"bob", "charlie"}, {"alice"})
+    changed(keen, rule={"v": 1, "rule": viewed(1)})
+    assert (members(crowd, "keener"), members(crowd, "keenest")) == ({"charlie"}, {"alice", "bob"})
+    put(crowd, track(userId="charlie"), received_at=now_ms())
+    settle()
+    assert (members(crowd, "keener"), members(crowd, "keenest")) == (set(), {"alice", "bob", "charlie"})
+
+
+def test_who_is_referred_to_cannot_go(crowd: Project) -> None:
+    keen = persona(crowd, "keen", viewed(2))
+    persona(crowd, "keener", member_of("keen"))
+    with pytest.raises(Problem) as refused:
+        delete_persona(persona=keen, actor="alice")
+    assert (refused.value.status, refused.value.code) == (409, "persona.in_use")
+    assert refused.value.extra["dependants"] == ["keener"]
+    with pytest.raises(Problem, match=r"persona\.in_use"):
+        update_persona(persona=keen, changes={"status": "draft"}, actor="alice")
+    changed(keen, status="paused")  # its rule still stands for the others
+    put(crowd, track(userId="bob", messageId="again"), received_at=now_ms())
+    settle()
+    assert members(crowd, "keener") == {"alice", "bob"}
+
+
+def test_personas_cannot_refer_to_each_other_in_a_circle(crowd: Project) -> None:
+    keen = persona(crowd, "keen", viewed(2))
+    persona(crowd, "keener", member_of("keen"))
+    with pytest.raises(Problem, match=r"rule\.invalid"):
+        update_persona(persona=keen, changes={"rule": {"v": 1, "rule": member_of("keener")}}, actor="alice")
+    with pytest.raises(Problem, match=r"rule\.invalid"):
+        persona(crowd, "lost", member_of("nobody"))
+
+
+def test_silent_changes_are_logged_and_marked(crowd: Project) -> None:
+    create_persona(project=crowd, slug="keen", name="", rule={"v": 1, "rule": viewed(2)}, actor="alice", silent=True)
+    settle()
+    put(crowd, track(userId="bob", messageId="again"), received_at=now_ms())
+    settle()
+    keen = Persona.objects.get(project=crowd, slug="keen")
+    changed(keen, rule={"v": 1, "rule": viewed(3)})
+    rows = Change.objects.filter(project=crowd).order_by("seq").values_list("op", "cause", "silent")
+    assert list(rows) == [
+        ("enter", "definition", True),
+        ("enter", "event", False),
+        ("leave", "definition", False),
+    ]
