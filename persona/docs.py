@@ -25,7 +25,7 @@ _ROW_OF_DASHES = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
 _CODE = re.compile(r"(`[^`]+`)")
 _BOLD = re.compile(r"\*\*([^*]+)\*\*")
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
-_TARGET = re.compile(r"(?:([a-z]+)\.md)?(#[\w.-]+)?")
+_TARGET = re.compile(r"(?:([a-z-]+)\.md)?(#[\w.-]+)?")
 
 
 @require_safe

@@ -103,7 +103,7 @@ def test_a_reference_page_is_shown_whole(name: str, client: Client) -> None:
     inside = shown.partition('id="main">')[2].partition("</main>")[0]
     assert "```" not in inside
     assert "](" not in inside
-    for target in re.findall(r'href="/docs/([a-z]+)', inside):
+    for target in re.findall(r'href="/docs/([a-z-]+)', inside):
         assert client.get(f"/docs/{target}").status_code == 200
 
 
