@@ -14,6 +14,16 @@ Headers = Mapping[str, str]  # names in lower case
 Reply = Answer | Future[Answer]
 
 
+def lookup_of(headers: Headers) -> Future[Principal] | None:
+    """The look-up of a key that is not in memory (it raises Problem), or None when there is nothing to wait for.
+
+    Whoever waits for it before `for_caller` has the `step` run on his own thread. On the ring's, a few large bodies
+    would keep the ring from confirming the keys of everybody.
+    """
+    key = credential(headers)
+    return None if key is None or ring.cached(key) is not None else ring.lookup(key)
+
+
 def for_caller(
     headers: Headers,
     *,

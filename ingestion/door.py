@@ -12,7 +12,7 @@ import msgspec
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from ingestion.caller import Headers, Reply
+from ingestion.caller import Headers, Reply, lookup_of
 from persona.lib import wire
 from persona.lib.log import get_logger
 from persona.lib.problems import Problem
@@ -80,9 +80,13 @@ class Door(msgspec.Struct, frozen=True):
     async def answer(self, headers: Headers, body: bytes) -> Answer:
         """The answer to a request that was let in; for event loops."""
         try:
+            if (caller := lookup_of(headers)) is not None:
+                await asyncio.wait_for(asyncio.wrap_future(caller), PATIENCE)
             reply = self.behind(headers, body)
             if isinstance(reply, Future):
                 reply = await asyncio.wait_for(asyncio.wrap_future(reply), PATIENCE)
+        except Problem as problem:
+            reply = self.refused(problem)
         except Exception as error:  # the last resort: an answer in the wire's form, never a dropped connection
             reply = self._failed(error)
         return self._signed(reply, headers)
@@ -92,9 +96,13 @@ class Door(msgspec.Struct, frozen=True):
         if len(body) > self.body_bytes:
             return self._signed(self.refused(self.too_large()), headers)
         try:
+            if (caller := lookup_of(headers)) is not None:
+                caller.result(PATIENCE)
             reply = self.behind(headers, body)
             if isinstance(reply, Future):
                 reply = reply.result(PATIENCE)
+        except Problem as problem:
+            reply = self.refused(problem)
         except Exception as error:  # as above
             reply = self._failed(error)
         return self._signed(reply, headers)
