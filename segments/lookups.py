@@ -62,8 +62,7 @@ def statement(project_id: int, asked: Sequence[Request], now: int) -> tuple[str,
     keys = {
         key: f"k{n}" for n, key in enumerate(dict.fromkeys(key for shape in shapes for some in shape for key in some))
     }
-    texts = {
-        "seen": SEEN,
+    cut = {
         "props": _cut("e.props", [shape[0] for shape in shapes], keys),
         "context": _cut("e.context", [shape[1] for shape in shapes], keys),
     }
@@ -71,8 +70,10 @@ def statement(project_id: int, asked: Sequence[Request], now: int) -> tuple[str,
     parameters |= {"project": project_id, "cap": CAP, "now": now}
     parts: list[str] = []
     for branch in dict.fromkeys(request.branch for request in asked):
+        of_any, oldest = branch
+        names = {f"{table}_name": "" if of_any else f"and {table}.name_id = r.name" for table in "en"}
         at = next(index for index, request in enumerate(asked) if request.branch == branch)
-        parts.append(BRANCH.format(n=len(parts), rows=BRANCHES[branch].format(**texts)))
+        parts.append(BRANCH.format(n=len(parts), rows=(OLDEST if oldest else NEWEST).format(**cut, **names)))
         parameters |= _columns(len(parts) - 1, at, [request for request in asked if request.branch == branch], shapes)
     return " union all ".join(parts), parameters
 
@@ -103,81 +104,31 @@ where f.ts is not null
 """
 
 # `earliest` may lie in the past: then the newest of that time are wanted beside all that came since.
+# For any name at all the profile's events are walked: mostly a few dozen. A step for each name costs ten times as much.
 # The conditions on received_at follow from those on ts (ts <= received_at): they are there to prune partitions.
 NEWEST = """
         select e.ts, e.uid, {props} as props, {context} as context
         from ingestion_event e
-        where e.project_id = %(project)s::bigint and e.profile_id = r.profile and e.name_id = r.name
+        where e.project_id = %(project)s::bigint and e.profile_id = r.profile {e_name}
           and e.received_at > r.since and e.ts > r.since
         order by e.ts desc, e.uid desc
         limit case when r.lim > %(cap)s::int then r.lim else least(%(cap)s::int + 1, r.lim + (
             select count(*) from ingestion_event n
-            where n.project_id = %(project)s::bigint and n.profile_id = r.profile and n.name_id = r.name
+            where n.project_id = %(project)s::bigint and n.profile_id = r.profile {n_name}
               and n.received_at > r.earliest and n.ts > r.earliest)) end
 """
 # And then the oldest one of each instant since: all that left the window meanwhile, and the one after them.
 OLDEST = """
         select e.ts, e.uid, {props} as props, {context} as context
         from ingestion_event e
-        where e.project_id = %(project)s::bigint and e.profile_id = r.profile and e.name_id = r.name
+        where e.project_id = %(project)s::bigint and e.profile_id = r.profile {e_name}
           and e.received_at > r.since and e.ts > r.since
         order by e.ts, e.uid
         limit least(%(cap)s::int, 1 + (
             select count(*) from ingestion_event n
-            where n.project_id = %(project)s::bigint and n.profile_id = r.profile and n.name_id = r.name
+            where n.project_id = %(project)s::bigint and n.profile_id = r.profile {n_name}
               and n.received_at > r.since and n.ts > r.since and n.ts <= r.since + (%(now)s::bigint - r.earliest)))
 """
-# The names that a profile has events of, each found by one step into the index, and then the same for each of them.
-SEEN = """with recursive seen(name) as (
-            (select e.name_id from ingestion_event e
-             where e.project_id = %(project)s::bigint and e.profile_id = r.profile and e.received_at > r.since
-             order by e.name_id limit 1)
-            union all
-            select (select e.name_id from ingestion_event e
-                    where e.project_id = %(project)s::bigint and e.profile_id = r.profile and e.received_at > r.since
-                      and e.name_id > seen.name order by e.name_id limit 1)
-            from seen where seen.name is not null
-        )"""
-NEWEST_OF_ANY = """
-        {seen}, most(n) as (
-            select case when r.lim > %(cap)s::int then r.lim else least(%(cap)s::int + 1, r.lim + coalesce(sum((
-                select count(*) from ingestion_event n
-                where n.project_id = %(project)s::bigint and n.profile_id = r.profile and n.name_id = seen.name
-                  and n.received_at > r.earliest and n.ts > r.earliest)), 0)) end
-            from seen where seen.name is not null)
-        select e.* from seen cross join lateral (
-            select e.ts, e.uid, {props} as props, {context} as context
-            from ingestion_event e
-            where e.project_id = %(project)s::bigint and e.profile_id = r.profile and e.name_id = seen.name
-              and e.received_at > r.since and e.ts > r.since
-            order by e.ts desc, e.uid desc limit (select n from most)
-        ) e
-        order by e.ts desc, e.uid desc limit (select n from most)
-"""
-OLDEST_OF_ANY = """
-        {seen}, most(n) as (
-            select least(%(cap)s::int, 1 + coalesce(sum((
-                select count(*) from ingestion_event n
-                where n.project_id = %(project)s::bigint and n.profile_id = r.profile and n.name_id = seen.name
-                  and n.received_at > r.since and n.ts > r.since
-                  and n.ts <= r.since + (%(now)s::bigint - r.earliest))), 0))
-            from seen where seen.name is not null)
-        select e.* from seen cross join lateral (
-            select e.ts, e.uid, {props} as props, {context} as context
-            from ingestion_event e
-            where e.project_id = %(project)s::bigint and e.profile_id = r.profile and e.name_id = seen.name
-              and e.received_at > r.since and e.ts > r.since
-            order by e.ts, e.uid limit (select n from most)
-        ) e
-        order by e.ts, e.uid limit (select n from most)
-"""
-# By (any name, oldest).
-BRANCHES = {
-    (False, False): NEWEST,
-    (False, True): OLDEST,
-    (True, False): NEWEST_OF_ANY,
-    (True, True): OLDEST_OF_ANY,
-}
 
 
 def _cut(column: str, shapes: Sequence[tuple[str, ...]], names: Mapping[str, str]) -> str:

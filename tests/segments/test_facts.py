@@ -228,6 +228,43 @@ def test_two_statements_however_many_profiles_and_names(cursor: Counting) -> Non
         }
 
 
+def test_any_event_gives_the_newest_of_all_names(cursor: Counting) -> None:
+    profiles(cursor, [1, 2])
+    store(cursor, [(MINE, 1, name, row(age, age)) for name, age in (("view", 9), ("buy", 5), ("view", 7), ("buy", 8))])
+    plan = facts.plan([Need("*", None, 2), Need("buy", None, 1)], {"buy": NAMES["buy"]}, RETENTION)
+    cursor.statements = 0
+    known = gathered(cursor, {1: Wanted(plan, NOW), 2: Wanted(plan, NOW)})
+    assert cursor.statements == 2
+    assert [NOW - each.ts for each in known[1].events["*"]] == [5, 7]
+    assert [NOW - each.ts for each in known[1].events["buy"]] == [5]
+    assert known[2].events == {}
+
+
+def test_the_oldest_event_is_found_without_reading_the_others(cursor: Counting) -> None:
+    profiles(cursor, [1])
+    store(cursor, [(MINE, 1, name, row(age, age)) for age in range(1, 40) for name in ("view", "buy")[: 1 + age % 2]])
+    plan = facts.plan([Need("view", 30, 0, oldest=True), Need("*", 20, 1, oldest=True)], NAMES, RETENTION)
+    known = gathered(cursor, {1: Wanted(plan, NOW)})[1]
+    assert [NOW - each.ts for each in known.events["view"]] == [29]
+    assert [NOW - each.ts for each in known.events["*"]] == [1, 19]
+    later = gathered(cursor, {1: Wanted(plan, NOW - 3)})[1]
+    assert [NOW - each.ts for each in later.events["view"]] == [1, 2, 29, 30, 31, 32], "one for each instant since"
+
+
+def test_the_oldest_is_found_even_where_there_are_too_many(cursor: Counting) -> None:
+    profiles(cursor, [1])
+    cursor.execute(
+        "insert into ingestion_event select %s, 1, 1 + g %% 2, %s - g, %s, decode(lpad(to_hex(g), 32, '0'), 'hex'),"
+        " '{}', null from generate_series(1, 20010) g",
+        (MINE, NOW, NOW),
+    )
+    node = {"op": "since", "event": "*", "which": "first", "cmp": "gte", "value": "PT20.01S"}
+    compiled = compile_rule(parse({"v": 1, "rule": node}))
+    known = gathered(cursor, {1: Wanted(facts.plan(compiled.needs, NAMES, RETENTION), NOW)})[1]
+    assert [NOW - each.ts for each in known.events["*"]] == [20_010]
+    assert compiled.value(known, NOW) > 0
+
+
 def test_nothing_wanted(cursor: Counting) -> None:
     assert gathered(cursor, {}) == {}
 
