@@ -19,7 +19,6 @@ from persona.lib.clock import milliseconds, rfc3339
 from persona.lib.problems import Problem, no_such_thing
 from segments import log, reading, services, watermark
 from segments.models import Persona
-from segments.preview import preview
 
 PAGE, MOST = 100, 1_000
 READ, WRITE = "personas:read", "personas:write"
@@ -36,12 +35,6 @@ class NewPersona(msgspec.Struct, forbid_unknown_fields=True):
     silent: bool = False
 
 
-class Proposed(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a preview."""
-
-    rule: Any
-
-
 class ProjectView(APIView):
     """A view of one project; access is checked by the permission class, scopes by method."""
 
@@ -56,6 +49,14 @@ class ProjectView(APIView):
         found = (
             Persona.objects.select_related("project").filter(project=self.project, slug=slug, deleted_at=None).first()
         )
+        if found is None:
+            raise no_such_thing()
+        return found
+
+    def profile(self, reference: str) -> Profile:
+        """By public id, else by userId."""
+        found = reading.profile_by(self.project, reference=reference)
+        found = found or reading.profile_by(self.project, reference=reference, kind=Alias.Kind.USER)
         if found is None:
             raise no_such_thing()
         return found
@@ -111,18 +112,6 @@ class PersonaDetail(ProjectView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class Preview(ProjectView):
-    """`/api/projects/{project}/personas/preview` and `/personas/{slug}/preview`: who would move if this were saved."""
-
-    scopes = {"POST": READ}
-
-    @extend_schema(operation_id="personas_preview", request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
-    def post(self, request: Request, project: str, slug: str = "") -> Response:
-        proposed = body_as(request, Proposed)
-        persona = self.persona(slug) if slug else None
-        return Response(msgspec.to_builtins(preview(project=self.project, rule=proposed.rule, persona=persona)))
-
-
 class Members(ProjectView):
     """`/api/projects/{project}/personas/{slug}/members`"""
 
@@ -158,9 +147,7 @@ class ProfileDetail(ProjectView):
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request, project: str, reference: str = "") -> Response:
-        profile = self._find(request, reference)
-        if profile is None:
-            raise no_such_thing()
+        profile = self.profile(reference) if reference else self._asked(request)
         external = reading.external_ids(self.project.pk, [profile.pk])
         personas = reading.belongings(project=self.project, profile_id=profile.pk)
         return Response(
@@ -174,14 +161,13 @@ class ProfileDetail(ProjectView):
             }
         )
 
-    def _find(self, request: Request, reference: str) -> Profile | None:
-        if reference:
-            return reading.profile_by(self.project, reference=reference) or reading.profile_by(
-                self.project, reference=reference, kind=Alias.Kind.USER
-            )
+    def _asked(self, request: Request) -> Profile:
         for parameter, kind in (("user_id", Alias.Kind.USER), ("anonymous_id", Alias.Kind.ANONYMOUS)):
             if given := request.query_params.get(parameter):
-                return reading.profile_by(self.project, reference=given, kind=kind)
+                found = reading.profile_by(self.project, reference=given, kind=kind)
+                if found is None:
+                    raise no_such_thing()
+                return found
         raise Problem(400, "request.parameter_missing", "Say which profile: ?user_id= or ?anonymous_id=.")
 
 

@@ -2,15 +2,16 @@
 
 from django.urls import path, re_path
 
-from segments import api
+from segments import api, api_insight
 
 urlpatterns = [
     re_path(r"^personas/?$", api.Personas.as_view()),
-    re_path(r"^personas/preview/?$", api.Preview.as_view()),
-    re_path(r"^personas/(?P<slug>[^/]+)/preview/?$", api.Preview.as_view()),
+    re_path(r"^personas/preview/?$", api_insight.Preview.as_view()),
+    re_path(r"^personas/(?P<slug>[^/]+)/preview/?$", api_insight.Preview.as_view()),
     re_path(r"^personas/(?P<slug>[^/]+)/?$", api.PersonaDetail.as_view()),
     re_path(r"^personas/(?P<slug>[^/]+)/members/?$", api.Members.as_view()),
     re_path(r"^profiles/?$", api.ProfileDetail.as_view()),
     path("profiles/<path:reference>", api.ProfileDetail.as_view()),
+    re_path(r"^sandbox/?$", api_insight.Sandbox.as_view()),
     re_path(r"^changes/?$", api.Changes.as_view()),
 ]

@@ -1,0 +1,103 @@
+"""What one hypothetical event would do to one profile: which personas change at once, and which later by time alone.
+
+Nothing is stored. The event goes through the reader of the pipeline wire and is judged by the same code as real ones.
+"""
+
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from ingestion.dialects import pipeline
+from ingestion.events import Event, Json
+from ingestion.models import Profile
+from keys.models import Project
+from persona.lib import ids
+from persona.lib.clock import MS_PER_DAY, rfc3339
+from persona.lib.problems import Problem
+from segments import definitions, evaluator, facts
+from segments.facts import Wanted
+from segments.future import turns
+from segments.models import Persona
+from segments.rules import Facts, Row, facts_from
+
+AHEAD = 30 * MS_PER_DAY
+MOST = 20  # later changes shown of one persona
+
+
+class Move(msgspec.Struct, frozen=True):
+    """One enter or leave that would come. `at` is RFC 3339."""
+
+    persona: str
+    op: str
+    at: str
+
+
+class Outlook(msgspec.Struct, frozen=True):
+    """now: what the event would change at once; later: what time alone would change afterwards, within 30 days."""
+
+    now: list[Move]
+    later: list[Move]
+
+
+def outlook(*, project: Project, event: Any, profile: Profile | None = None) -> Outlook:
+    """Judge `event` (as the pipeline wire takes it) for `profile`; None: somebody nobody has seen yet.
+
+    Raises Problem 400 with the code of the event's rejection.
+    """
+    happened = _read(event)
+    with evaluator.raw_cursor() as cursor:
+        defined = definitions.of_project(cursor, project.pk)
+        now = evaluator.clock(cursor)
+        known = facts_from(retention=project.retention)
+        if profile is not None:
+            wanted = {profile.pk: Wanted(defined.plan(frozenset(defined.personas)), now)}
+            known = facts.gather(cursor, project.pk, wanted, retention=defined.retention, now=now)[profile.pk]
+    imagined = _with(known, happened, now)
+    slugs = dict(Persona.objects.filter(pk__in=defined.personas).values_list("id", "slug"))
+    at_once: list[Move] = []
+    later: list[tuple[int, Move]] = []
+    for persona, definition in defined.personas.items():
+        before, value = definition.compiled.value(known, now) > 0, partial(definition.compiled.value, imagined)
+        inside = value(now) > 0
+        if inside is not before:
+            at_once.append(_move(slugs[persona], inside, now))
+        ahead = turns(value, now=now, until=now + AHEAD, most=MOST)
+        later += [(turn.at, _move(slugs[persona], turn.enters, turn.at)) for turn in ahead]
+    return Outlook(sorted(at_once, key=lambda move: move.persona), [move for _, move in sorted(later, key=_by_time)])
+
+
+def _by_time(move: tuple[int, Move]) -> tuple[int, str]:
+    return move[0], move[1].persona
+
+
+def _move(persona: str, enters: bool, at: int) -> Move:
+    return Move(persona, "enter" if enters else "leave", rfc3339(at))
+
+
+def _read(event: Any) -> Event:
+    reading = pipeline.read(msgspec.json.encode({"batch": [event]}))
+    for rejection in reading.rejections:
+        raise Problem(400, rejection.code, f"event.{rejection.field}: {rejection.detail}")
+    return reading.events[0]
+
+
+def _with(known: Facts, event: Event, now: int) -> Facts:
+    """The facts as they would be with that event."""
+    uid = ids.event_uid(event.message_id or "hypothetical")
+    row = Row(min(event.ts or now, now), uid, _stored(event), event.context or {})
+    events = {name: list(rows) for name, rows in known.events.items()}
+    for name in {event.name, *({"*"} & events.keys())} if event.kind != "alias" else ():
+        events[name] = sorted([row, *events.get(name, ())], key=lambda each: (each.ts, each.uid), reverse=True)
+    traits = {**known.traits, **(event.traits or {})}
+    return msgspec.structs.replace(
+        known,
+        events=events,
+        traits={key: value for key, value in traits.items() if value is not None},
+        identified=known.identified or event.user_id is not None,
+    )
+
+
+def _stored(event: Event) -> Json:
+    """What the writer keeps as its properties."""
+    return (event.traits or {}) if event.kind == "identify" else event.properties

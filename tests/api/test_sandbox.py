@@ -1,0 +1,65 @@
+"""A hypothetical event: what it would change, at once and later; and nothing is written."""
+
+import pytest
+
+from ingestion.models import Batch, Event, Profile
+from keys.models import Project
+from persona.lib.clock import parse_instant
+from segments.models import Head
+from tests.api.conftest import Api
+from tests.ingestion.applying import put, track
+from tests.segments.living import everyone_of, never, now_ms, persona, settle, trait, viewed
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def crowd(project: Project) -> Project:
+    persona(project, "keen", everyone_of(viewed(2, "PT1H"), never("checkout_completed", "P1D")))
+    persona(project, "pro", trait("plan", "pro"))
+    put(project, track(userId="alice"), received_at=now_ms() - 1_000)
+    settle()
+    return project
+
+
+def ops(moves: list[dict[str, str]]) -> list[tuple[str, str]]:
+    return [(move["persona"], move["op"]) for move in moves]
+
+
+def test_one_more_view_would_let_alice_in_until_her_first_one_is_too_old(api: Api, crowd: Project) -> None:
+    before = Head.objects.get(project=crowd).last_seq, Event.objects.count(), Batch.objects.count()
+    seen_at = Event.objects.get(project=crowd).ts
+    status, found = api.ask("POST", "sandbox", {"profile": "alice", "event": track()})
+    assert (status, ops(found["now"])) == (200, [("keen", "enter")])
+    assert ops(found["later"]) == [("keen", "leave")]
+    assert parse_instant(found["later"][0]["at"]) == seen_at + 3_600_000
+    assert before == (Head.objects.get(project=crowd).last_seq, Event.objects.count(), Batch.objects.count())
+
+
+def test_a_purchase_would_change_nothing_for_her_now(api: Api, crowd: Project) -> None:
+    found = api.ask("POST", "sandbox", {"profile": "alice", "event": track("checkout_completed")})[1]
+    assert (found["now"], found["later"]) == ([], [])
+
+
+def test_traits_count_too(api: Api, crowd: Project) -> None:
+    event = {"type": "identify", "userId": "alice", "traits": {"plan": "pro"}}
+    assert ops(api.ask("POST", "sandbox", {"profile": "alice", "event": event})[1]["now"]) == [("pro", "enter")]
+
+
+def test_somebody_new(api: Api, crowd: Project) -> None:
+    assert api.ask("POST", "sandbox", {"event": track()})[1] == {"now": [], "later": []}
+    assert Profile.objects.filter(project=crowd).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"profile": "nobody", "event": {"type": "page"}}, 404, "not_found"),
+        ({"event": {"type": "track"}}, 400, "event.field_missing"),
+        ({"event": 7}, 400, "event.not_an_object"),
+        ({"profile": "alice"}, 400, "request.invalid"),
+    ],
+)
+def test_what_cannot_be_asked(api: Api, crowd: Project, body: dict[str, object], status: int, code: str) -> None:
+    answer = api.ask("POST", "sandbox", body)
+    assert (answer[0], answer[1]["code"]) == (status, code)
