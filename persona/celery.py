@@ -15,6 +15,7 @@ from celery.exceptions import CPendingDeprecationWarning
 from celery.schedules import crontab
 from django.db import connections
 from kombu import Queue
+from psycopg_pool.base import AttemptWithBackoff
 
 from persona import broker
 from persona.embedded import PR_SET_PDEATHSIG
@@ -73,6 +74,8 @@ def _configuration() -> dict[str, Any]:
 
 # While PostgreSQL restarts, its pool logs every attempt and Celery a page about a setting we have chosen.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+# It would also wait twice as long before each further attempt, and tasks would lie still for up to a minute after that.
+AttemptWithBackoff.INITIAL_DELAY, AttemptWithBackoff.DELAY_BACKOFF = 0.25, 1.0
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 app = App("persona", task_cls=Task)
