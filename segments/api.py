@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from msgspec import UNSET, UnsetType
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -30,8 +31,17 @@ class NewPersona(msgspec.Struct, forbid_unknown_fields=True):
 
     slug: str
     rule: Any
-    name: str = ""
+    name: Annotated[str, msgspec.Meta(max_length=200)] = ""
     status: str = "live"
+    silent: bool = False
+
+
+class ChangedPersona(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of a change: what is left out stays."""
+
+    rule: Any = UNSET
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | UnsetType = UNSET
+    status: str | UnsetType = UNSET
     silent: bool = False
 
 
@@ -102,7 +112,7 @@ class PersonaDetail(ProjectView):
 
     @extend_schema(operation_id="personas_change", request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
     def patch(self, request: Request, project: str, slug: str) -> Response:
-        changes = body_as(request, dict[str, Any])
+        changes = msgspec.to_builtins(body_as(request, ChangedPersona))
         persona = services.update_persona(persona=self.persona(slug), changes=changes, actor=actor_of(request))
         return Response(self.shown(persona))
 

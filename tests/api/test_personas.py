@@ -67,6 +67,25 @@ def test_what_cannot_be_is_refused_with_its_code(api: Api, body: Any, status: in
     assert (answer[0], answer[1]["code"]) == (status, code)
 
 
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"name": None}, "request.invalid"),
+        ({"name": ""}, "request.invalid"),
+        ({"name": "n" * 201}, "request.invalid"),
+        ({"status": ["live"]}, "request.invalid"),
+        ({"status": "gone"}, "persona.status_invalid"),
+        ({"rule": None}, "rule.invalid"),
+        ({"slug": "other"}, "request.invalid"),
+        ({"silent": "yes"}, "request.invalid"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused(api: Api, body: Any, code: str) -> None:
+    api.ask("POST", "personas", {"slug": "keen", "rule": RULE})
+    status, problem = api.ask("PATCH", "personas/keen", body)
+    assert (status, problem["code"]) == (400, code)
+
+
 def test_a_refused_rule_names_the_node(api: Api) -> None:
     rule = {"v": 1, "rule": {"op": "all", "of": [viewed(1), viewed(1, "P999999D")]}}
     _, problem = api.ask("POST", "personas", {"slug": "keen", "rule": rule})
