@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import Error, connection
+from kombu.transport import TRANSPORT_ALIASES, pgmq
 from pgmq.install import get_embedded_install_sql
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -13,6 +14,25 @@ from psycopg.pq import Conninfo
 # A lost queue message costs latency and no data (the rows are the message), so publishing need not wait for the disk.
 UNSYNCED = "-c synchronous_commit=off"
 VISIBILITY_SECONDS = 600  # a message whose worker died comes back after this long; no task may run longer
+
+
+class Channel(pgmq.Channel):
+    """Forgets a message whose acknowledgement fails, which then comes back in time. Kombu's own counts it as being
+    worked on for ever, and with that a worker whose PostgreSQL ended at the wrong moment takes no other message."""
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        try:
+            super().basic_ack(delivery_tag, multiple)  # type: ignore[no-untyped-call]  # kombu carries no types
+        except Exception:
+            self.qos.ack(delivery_tag)
+            raise
+
+
+class Transport(pgmq.Transport):
+    Channel = Channel
+
+
+TRANSPORT_ALIASES["pgmq"] = f"{__name__}:Transport"
 
 
 def embedded() -> bool:

@@ -68,6 +68,21 @@ def test_nudges_do_not_pile_up_and_each_wakes_a_worker() -> None:
         assert waiting.get(timeout=10).headers["task"] == "segments.drain"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_whose_acknowledgement_is_lost_goes_on() -> None:
+    with Connection("pgmq://test", transport_options=broker.transport_options()) as queue:
+        waiting = queue.SimpleQueue("live")
+        channel: Any = waiting.channel
+        channel.basic_qos(0, 1, apply_global=False)
+        app.send_task("segments.sweep", connection=queue)
+        message: Any = waiting.get(timeout=10)
+        assert not channel.qos.can_consume()
+        channel.pgmq.pool.close()  # as if PostgreSQL had gone away
+        with pytest.raises(psycopg.OperationalError):
+            message.ack()
+        assert channel.qos.can_consume()
+
+
 def listening() -> dict[str, Any]:
     """How to connect to the tests' database."""
     given = connection.get_connection_params()
