@@ -13,6 +13,7 @@ from segments.rules.engine import (
     value,
 )
 from segments.rules.errors import RuleError
+from segments.rules.explain import Explanation, explain, flips_at
 from segments.rules.gates import direction, gate
 from segments.rules.grammar import parse
 from segments.rules.leaf import Language, Need, merge_needs, whole
@@ -25,6 +26,7 @@ __all__ = [
     "LANGUAGE",
     "RETENTION",
     "Compiled",
+    "Explanation",
     "Facts",
     "Language",
     "Need",
@@ -35,7 +37,9 @@ __all__ = [
     "compile_rule",
     "compiled",
     "direction",
+    "explain",
     "facts_from",
+    "flips_at",
     "gate",
     "has_traits",
     "members",
