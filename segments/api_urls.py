@@ -2,11 +2,12 @@
 
 from django.urls import path, re_path
 
-from segments import api, api_insight
+from segments import api, api_imports, api_insight
 
 urlpatterns = [
     re_path(r"^personas/?$", api.Personas.as_view()),
     re_path(r"^personas/preview/?$", api_insight.Preview.as_view()),
+    re_path(r"^personas/import/segops/?$", api_imports.SegOps.as_view()),
     re_path(r"^personas/(?P<slug>[^/]+)/preview/?$", api_insight.Preview.as_view()),
     re_path(r"^personas/(?P<slug>[^/]+)/?$", api.PersonaDetail.as_view()),
     re_path(r"^personas/(?P<slug>[^/]+)/members/?$", api.Members.as_view()),
