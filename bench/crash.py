@@ -70,7 +70,10 @@ def torment(ordeal: Ordeal, dice: random.Random, *, minutes: float, kills: int) 
         wait_for(lambda moment=moment: time.monotonic() > min(moment, end) and ordeal.batches, "the moment", 7_200)  # type: ignore[misc]  # bound at once
         names = dice.sample(PARTS, dice.choice((1, 1, 1, 2)))
         ordeal.crash(*names)
-        print(f"{'+'.join(names):16} killed, batches again after {ordeal.away['+'.join(names)][-1]:.1f} s", flush=True)
+        again = f"batches again after {ordeal.away['+'.join(names)][-1]:.1f} s"
+        if dice.random() < 0.5:  # else the next kill may come before they have recovered
+            again += f", changes {ordeal.wait_for_a_change(120):.1f} s later"
+        print(f"{'+'.join(names):16} killed, {again}", flush=True)
 
 
 def report(ordeal: Ordeal, account: Account, seconds: float) -> None:

@@ -8,7 +8,7 @@ import csv
 import gzip
 import itertools
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +16,7 @@ from persona.lib.clock import parse_instant, rfc3339
 
 Json = dict[str, Any]
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
+BEYOND = ""  # the name of what a row has beyond its columns
 
 
 class NotRetail(ValueError):
@@ -54,12 +55,18 @@ def batches(path: Path, *, shift: int, size: int) -> Iterator[list[Json]]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with opened(path) as file:
-        reader = csv.DictReader(file)
-        missing = set(COLUMNS) - set(reader.fieldnames or ())
-        if missing:
-            raise NotRetail(f"{path.name}: the columns {', '.join(sorted(missing))} are missing in line 1")
-        yield from reader
+    try:
+        with opened(path) as file:
+            reader = csv.DictReader(file, restkey=BEYOND)
+            missing = set(COLUMNS) - set(reader.fieldnames or ())
+            if missing:
+                raise NotRetail(f"{path.name}: the columns {', '.join(sorted(missing))} are missing in line 1")
+            for line, row in enumerate(reader, start=2):
+                if None in row.values() or BEYOND in row:
+                    raise NotRetail(f"line {line}: {len(COLUMNS)} fields are needed")
+                yield row
+    except (OSError, EOFError, csv.Error, UnicodeDecodeError) as error:
+        raise NotRetail(f"{path.name} cannot be read: {error}") from None
 
 
 def _instant(row: dict[str, str], line: int) -> int:
@@ -69,8 +76,18 @@ def _instant(row: dict[str, str], line: int) -> int:
     return instant
 
 
+def _number(row: dict[str, str], column: str, line: int) -> Decimal:
+    try:
+        number = Decimal(row[column])
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise NotRetail(f"line {line}: {column} {row[column]!r} is no number")
+    return number
+
+
 def _event(line: int, row: dict[str, str], shift: int) -> Json:
-    quantity, price = int(row["Quantity"]), Decimal(row["UnitPrice"])
+    quantity, price = int(_number(row, "Quantity", line)), _number(row, "UnitPrice", line)
     customer, invoice = row["CustomerID"].removesuffix(".0"), row["InvoiceNo"]
     return {
         "type": "track",

@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 from urllib.parse import urlsplit
 
+from persona.lib.clock import parse_instant
 from tests.e2e.calling import STREAM, Caller, Json
 from tests.stack import wait_for
 
@@ -24,6 +25,7 @@ class Follower:
         self.changes: list[tuple[int, Json]] = []
         self.connections = 0
         self.last = 0
+        self.heard_at = 0  # ms, when the newest change happened
         self.failure: Exception | None = None
         self._caller = caller
         self._dice = dice
@@ -78,7 +80,9 @@ class Follower:
         if self.start_at is None:
             self.start_at = self.last
         if fields["event"] == "segment.updated":
-            self.changes.append((self.last, json.loads(fields["data"])))
+            data = json.loads(fields["data"])
+            self.changes.append((self.last, data))
+            self.heard_at = max(self.heard_at, parse_instant(data["at"]) or 0)
 
 
 def _block(response: http.client.HTTPResponse) -> list[str]:

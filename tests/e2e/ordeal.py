@@ -106,6 +106,12 @@ class Ordeal:
         self.kills.update(names)
         self.away["+".join(names)].append(time.monotonic() - since)
 
+    def wait_for_a_change(self, seconds: float) -> float:
+        """Seconds until something that happens now is judged, and heard."""
+        since, mark = time.monotonic(), time.time_ns() // 1_000_000
+        wait_for(lambda: self.batches and self._follower.heard_at > mark, "a change on the stream", seconds)
+        return time.monotonic() - since
+
     # --- and afterwards ---
 
     def finish(self) -> Account:

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.ordeal import Ordeal
 from tests.stack import Stack
 
+RECOVERED = 30.0  # seconds after the last kill in which events must be judged again
 DEMO = "project_id = (select id from keys_project where slug = 'demo')"
 VIEWED = f"{DEMO} and name_id = (select id from ingestion_eventname where {DEMO} and name = 'viewed')"
 NEWEST = f"from ingestion_event where {VIEWED} order by received_at desc limit 1"
@@ -37,7 +38,7 @@ def ordeal(stack: Stack) -> Ordeal:
     for names in dice.sample(moments, len(moments)):
         ordeal.wait_for_batches(dice.randint(5, 60))
         ordeal.crash(*names)
-    ordeal.wait_for_batches(dice.randint(5, 60))
+    ordeal.wait_for_a_change(RECOVERED)
     account = ordeal.finish()
     assert account.timely
     assert account.members[f"crash-{seed}-busy"]

@@ -29,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--url", help="default: the server of demo.json in PERSONA_HOME")
         parser.add_argument("--key-variable", default="PERSONA_SECRET_API_KEY", help="variable that holds an sk_ key")
         parser.add_argument("--connections", type=int, default=4, choices=range(1, 33), metavar="1..32")
-        parser.add_argument("--limit", type=int, help="only the first so many rows")
+        parser.add_argument("--limit", type=at_least_one, help="only the first so many rows")
 
     def handle(self, *_: Any, **options: Any) -> None:
         path: Path = options["file"]
@@ -97,6 +97,14 @@ class Progress:
         end = "\r" if sys.stderr.isatty() and self.done < self.total else "\n"
         bar = "#" * filled + "." * (BAR - filled)
         print(f"[{bar}] {self.done:,} of {self.total:,}  {rate:,.0f}/s accepted", end=end, file=sys.stderr, flush=True)
+
+
+def at_least_one(text: str) -> int:
+    """A number of rows."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def limited(batches: Iterable[Batch], rows: int) -> Iterator[Batch]:
