@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 
 from ingestion import deadletters, waiting
+from ingestion.events import EVENT_BYTES
 from ingestion.models import Alias, Batch, DeadLetter, Profile
 from keys.models import Project
 from keys.pagination import BoundedPaginator
@@ -30,8 +31,8 @@ def slug(project: int) -> str:
     return Project.objects.using("default").values_list("slug", flat=True).get(pk=project)
 
 
-def text_of(body: bytes | memoryview) -> str:
-    return bytes(body)[:BODY_SHOWN].decode(errors="replace")
+def text_of(body: bytes | memoryview, most: int = BODY_SHOWN) -> str:
+    return bytes(body)[:most].decode(errors="replace")
 
 
 def project_ids() -> list[int]:
@@ -45,6 +46,7 @@ class BulkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at r
     ordering = ("-id",)
     paginator = BoundedPaginator
     show_full_result_count = False
+    sortable_by = ()  # any other order would read the whole table
     list_filter = ("project",)
     search_fields = ("id",)  # shows the search box; get_search_results decides
 
@@ -144,7 +146,15 @@ class CorrectedEvent(forms.ModelForm):  # type: ignore[type-arg]  # not generic 
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["event"].initial = text_of(self.instance.body)
+        self.fields["event"].initial = text_of(self.instance.body, EVENT_BYTES)  # whole, since it is what is saved
+
+    def clean_event(self) -> str:
+        event = str(self.cleaned_data["event"])
+        try:
+            deadletters.check(dialect=self.instance.dialect, event=event.encode())
+        except Problem as problem:
+            raise forms.ValidationError(problem.detail) from None
+        return event
 
 
 @admin.register(DeadLetter)

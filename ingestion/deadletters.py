@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ingestion.dialects import DIALECTS
-from ingestion.inbox import Row, inbox
+from ingestion.inbox import Row, inbox, unavailable
 from ingestion.models import DeadLetter
 from keys.audit import Actor, record
 from keys.models import Project
@@ -26,12 +26,14 @@ def redrive(*, letter: DeadLetter, actor: Actor, event: bytes | None = None) -> 
     The letter is gone when that is committed. Raises Problem 400 when the wire refuses the event still, and leaves
     the letter as it is; Problem 503 when the inbox takes nothing.
     """
-    body = DIALECTS[letter.dialect].alone(bytes(letter.body) if event is None else event)
-    _check(letter.dialect, body)
+    body = check(dialect=letter.dialect, event=bytes(letter.body) if event is None else event)
     # The same id whenever it is tried: should this process end before the letter is deleted, nothing comes twice.
     batch_id = f"b_letter_{letter.pk}"
     row = Row(letter.project_id, batch_id, None, letter.dialect, 1, letter.at, body)
-    inbox.put(row).result(COMMIT_SECONDS)
+    try:
+        inbox.put(row).result(COMMIT_SECONDS)
+    except TimeoutError:
+        raise unavailable() from None
     DeadLetter.objects.filter(project=letter.project_id, id=letter.pk).delete()
     target = f"{letter.batch_id}[{letter.index}]"
     record(
@@ -40,7 +42,9 @@ def redrive(*, letter: DeadLetter, actor: Actor, event: bytes | None = None) -> 
     return batch_id
 
 
-def _check(dialect: str, body: bytes) -> None:
+def check(*, dialect: str, event: bytes) -> bytes:
+    """A body that holds `event` alone. Raises Problem 400 when the wire would refuse it, or it is not one event."""
+    body = DIALECTS[dialect].alone(event)
     reading = DIALECTS[dialect].read(body)
     if reading.n != 1:
         raise Problem(400, "dead_letter.not_one_event", "Exactly one event can be put back.")
@@ -48,6 +52,7 @@ def _check(dialect: str, body: bytes) -> None:
         raise Problem(
             400, rejection.code, f"{rejection.field}: {rejection.detail}" if rejection.field else rejection.detail
         )
+    return body
 
 
 def redrive_all(*, letters: Iterable[DeadLetter], actor: Actor) -> tuple[int, list[str]]:

@@ -3,7 +3,7 @@
 Configuration tables: few rows, Django ids and foreign keys, no column that changes fast.
 """
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from django.conf import settings
@@ -19,16 +19,17 @@ class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """What a project may set for itself; None means the installation's default.
 
     ingest_rate: events a second for each key, sustained; ingest_burst: events at once;
-    retention_days: how long events count; pk_streams: what a publishable key may read on the stream.
+    retention_days: how long events count; pk_streams: what a publishable key may read on the stream;
+    sample_rate, flush_interval_ms, refresh_after (s): what the SDKs are told.
     """
 
-    ingest_rate: int | None = None
-    ingest_burst: int | None = None
-    retention_days: int | None = None
-    pk_streams: str = "project"
-    sample_rate: float = 1.0
-    flush_interval_ms: int = 15_000
-    refresh_after: int = 45
+    ingest_rate: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    ingest_burst: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    retention_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] | None = None
+    pk_streams: Literal["project", "profile", "off"] = "project"
+    sample_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    flush_interval_ms: Annotated[int, msgspec.Meta(ge=1)] = 15_000
+    refresh_after: Annotated[int, msgspec.Meta(ge=1)] = 45
     flags: dict[str, Any] = {}
 
 
