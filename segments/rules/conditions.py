@@ -22,7 +22,7 @@ NAME_LENGTH = 200
 PATH_LENGTH = 500
 ANY = "*"  # an event of any name
 
-_PUBLIC_ID = re.compile(r"u_[A-Za-z0-9]{1,60}")
+PUBLIC_ID = re.compile(r"u_[A-Za-z0-9]{1,60}")
 
 
 def read_trait(given: Any, place: Place) -> Node:
@@ -149,7 +149,7 @@ def read_list(given: Any, place: Place) -> Node:
     record(given, place.path, needed=("op", "profiles"), what="a node 'list'")
     profiles = a_list(given["profiles"], f"{place.path}.profiles", "profiles", PROFILES)
     for index, one in enumerate(profiles):
-        if not isinstance(one, str) or not _PUBLIC_ID.fullmatch(one):
+        if not isinstance(one, str) or not PUBLIC_ID.fullmatch(one):
             raise RuleError(
                 f"{place.path}.profiles[{index}]", f"A profile is named by its public id, u_...{instead(one)}."
             )
