@@ -162,9 +162,9 @@ def test_every_example_of_the_page_is_a_rule() -> None:
     text = PAGE.read_text()
     documents = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
     nodes = [json.loads(node) for node in re.findall(r'`({"op".*?})`', text)]
-    windows = [json.loads(window) for window in re.findall(r'^\| `({"(?:last|between|from)".*?})`', text, re.MULTILINE)]
-    assert (len(documents), len(nodes), len(windows)) == (1, 2, 3)
+    windows = [json.loads(window) for window in re.findall(r'^\| `({"(?:last|between|from|calendar)".*?})`', text, re.MULTILINE)]
+    assert (len(documents), len(nodes), len(windows)) == (2, 5, 4)
     for document in documents:
         parse(document)
     for node in [*nodes, *(event("a", window=window) for window in windows)]:
-        rule(node)
+        parse({"v": 1, "rule": node}, resolve=lambda _: documents[0])
