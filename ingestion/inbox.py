@@ -99,6 +99,7 @@ class Inbox:
         self._bytes = 0  # of all rows whose waiters wait, those being written included
         self._rows = 0
         self._stopped = False
+        self._away = False
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
         self._line = Line()
@@ -187,11 +188,20 @@ class Inbox:
             self._write(waiters[:middle])
             self._write(waiters[middle:])
         except (psycopg.Error, OSError) as error:
-            log.warning("inbox.unavailable", error=type(error).__name__, rows=len(waiters))
+            self._note(away=True, error=type(error).__name__)
             self._settle(waiters, unavailable())
         else:
+            self._note(away=False)
             self._settle(waiters)
             accepted.send_robust(sender=None)
+
+    def _note(self, *, away: bool, error: str = "") -> None:
+        """Log the change, not every attempt: there may be hundreds a second."""
+        if away and not self._away:
+            log.warning("inbox.unavailable", error=error)
+        elif self._away and not away:
+            log.info("inbox.available")
+        self._away = away
 
     def _settle(self, waiters: Sequence[Waiter], problem: Problem | None = None) -> None:
         with self._changed:

@@ -85,7 +85,8 @@ def _not_yet_applied(cursor: Cursor, project: int, batches: Sequence[Waiting]) -
     batch_ids = msgspec.json.encode([batch.batch_id for batch in batches]).decode()
     row = cursor.execute(NOW, [project, batch_ids]).fetchone()
     now, applied = row or (0, [])
-    todo = {batch.batch_id: batch for batch in reversed(batches) if batch.batch_id not in set(applied)}
+    done = set(applied)
+    todo = {batch.batch_id: batch for batch in reversed(batches) if batch.batch_id not in done}
     return now, sorted(todo.values(), key=lambda batch: batch.id)
 
 

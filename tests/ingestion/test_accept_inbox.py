@@ -156,12 +156,18 @@ def test_a_lost_connection_is_made_again(inbox: Inbox, shop: Shop) -> None:
     assert [found.batch_id for found in shop.rows()] == ["b_1", "b_2"]
 
 
-def test_a_database_that_is_away(inbox: Inbox, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(connections.settings["default"], "PORT", "1")
-    assert code(inbox.put(row(shop.project, "b_1"))) == "ingest.unavailable"
-    monkeypatch.undo()
+def test_a_database_that_is_away(
+    inbox: Inbox, shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "ingestion.inbox")
+    with monkeypatch.context() as away:
+        away.setitem(connections.settings["default"], "PORT", "1")
+        assert code(inbox.put(row(shop.project, "b_1"))) == "ingest.unavailable"
+        assert code(inbox.put(row(shop.project, "b_1"))) == "ingest.unavailable"
     inbox.put(row(shop.project, "b_2")).result(PATIENCE)
     assert [found.batch_id for found in shop.rows()] == ["b_2"]
+    # Once each, however many are refused meanwhile.
+    assert [caplog.text.count(said) for said in ("inbox.unavailable", "inbox.available")] == [1, 1]
 
 
 def test_stopping_writes_what_waits_and_takes_no_more(inbox: Inbox, shop: Shop) -> None:
