@@ -29,9 +29,9 @@ def schema() -> Schema:
         **_record({"v": {"const": 1, "type": "integer"}, "rule": _ref("node"), "identified_only": {"type": "boolean"}},
                   optional=("identified_only",)),
         "$defs": {
-            "node": _one_of(_nodes()),
-            "condition": _one_of(_branches("condition", (*COMPARATORS,))),
-            "window": {"oneOf": _windows()},
+            "node": _any_of(_nodes()),
+            "condition": _any_of(_branches("condition", (*COMPARATORS,))),
+            "window": {"anyOf": _windows()},
             "step": _record({"event": _ref("name"), "where": _ref("condition")}, optional=("where",)),
             "absent": _record(
                 {"event": _ref("name"), "within": _ref("duration"), "where": _ref("condition")}, optional=("where",)
@@ -142,8 +142,8 @@ def _text(most: int) -> Schema:
     return {"type": "string", "minLength": 1, "maxLength": most}
 
 
-def _one_of(nodes: dict[str, list[Schema]]) -> Schema:
-    return {"oneOf": [shape for shapes in nodes.values() for shape in shapes]}
+def _any_of(nodes: dict[str, list[Schema]]) -> Schema:
+    return {"anyOf": [shape for shapes in nodes.values() for shape in shapes]}
 
 
 def _ref(name: str) -> Schema:

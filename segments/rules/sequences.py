@@ -7,6 +7,7 @@ least: it stands for all of them. So one pass over the events, oldest first, kee
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from persona.lib.clock import parse_duration
@@ -58,6 +59,8 @@ class Steps:
 
     def stretches(self, facts: Facts, now: int) -> Iterator[Stretch]:
         """Every stretch that ends after `now`, in the order of the chains' last events."""
+        if not all(map(facts.events.get, self.by_name)):
+            return
         after, _ = self.span.bounds(now, facts.retention)
         rows = _in_order(facts, self.names, after)
         spoilers = self._spoilers(rows) if self.absent else {}
@@ -90,13 +93,11 @@ class Steps:
         links = {}
         for step in steps:
             before = open_.get(step - 1)
-            matches = self.matches[step]
-            if matches is not None and not matches(row):
+            if step and (before is None or row.ts - before.first > self.within):
                 continue
-            if step == 0:
-                links[step] = Link(row, None, row.ts)
-            elif before is not None and row.ts - before.first <= self.within:
-                links[step] = Link(row, before, before.first)
+            matches = self.matches[step]
+            if matches is None or matches(row):
+                links[step] = Link(row, before, before.first if before else row.ts)
         return links
 
     def _spoilers(self, rows: Iterable[tuple[str, Row]]) -> dict[Key, list[tuple[int, bytes]]]:
@@ -118,6 +119,8 @@ class Steps:
 
     def _key(self, row: Row) -> Key | None:
         """The values of `same`; None where one of them is missing, or is no scalar."""
+        if not self._same:
+            return ()
         found = []
         for read in self._same:
             value = read(row)
@@ -140,7 +143,7 @@ def sequence(node: Sequence, language: Language) -> Leaf:
 def reach(stretches: Iterable[Stretch], now: int) -> int:
     """f of the union of the stretches."""
     until = now
-    for start, end, _ in sorted(stretches, key=lambda stretch: stretch.start):
+    for start, end, _ in sorted(stretches, key=itemgetter(0)):
         if start > until:
             return until if until > now else -start
         until = max(until, end)
@@ -154,9 +157,9 @@ def _in_order(facts: Facts, names: Iterable[str], after: int) -> list[tuple[str,
         for row in facts.events.get(name, ()):
             if row.ts <= after:
                 break
-            found.append((name, row))
-    found.sort(key=lambda one: order(one[1]))
-    return found
+            found.append((row.ts, row.uid, name, row))
+    found.sort(key=itemgetter(0, 1))
+    return [(name, row) for _, _, name, row in found]
 
 
 def _matches(step: Step | Absent, language: Language) -> Matches | None:

@@ -37,6 +37,7 @@ NUMBERS = (-3, 0, 0.3, 1, 1.0, 2, 2.5, 4)
 PATHS = ("p", "q", "q.c", "context.p", "properties.p", '"q.c"')
 ORDERED = ("gt", "gte", "lt", "lte")
 DATED = ("older_than", "newer_than", "within_next")
+STEPS = (-10, -3, -1, 0, 1, 3, 10, 30)  # of timestamps away from now: so far as durations reach, so that edges are met
 PROFILE = "u_0"
 
 
@@ -117,7 +118,7 @@ def traits(rnd: random.Random, of: Scale = FINE) -> Json:
 
 
 def _timestamp(rnd: random.Random, of: Scale) -> Any:
-    instant = of.now + rnd.randrange(-30, 30) * of.unit
+    instant = of.now + rnd.choice((*STEPS, rnd.randrange(-30, 30))) * of.unit
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=instant)
     return rnd.choice(
         (
@@ -180,7 +181,7 @@ class Rules:
         return {"cmp": cmp, "value": self.of.age(self.rnd.choice((1, 3, 10, 30)))} if cmp in DATED else self.fixed(cmp)
 
     def fixed(self, cmp: str) -> Json:
-        return {"cmp": cmp, "value": rfc3339(self.of.now + self.rnd.randrange(-30, 30) * self.of.unit)}
+        return {"cmp": cmp, "value": rfc3339(self.of.now + self.rnd.choice(STEPS) * self.of.unit)}
 
     def member(self) -> Json:
         return {"op": "member", "persona": self.rnd.choice(self.members)}
@@ -192,7 +193,7 @@ class Rules:
         return {"op": "bucket", "salt": self.rnd.choice("abcdef"), "from": 0, "to": 5_000}
 
     def condition(self, paths: tuple[str, ...]) -> Json:
-        cmp = self.rnd.choice(("eq", "in", *ORDERED, "contains", "prefix", "exists", "missing"))
+        cmp = self.rnd.choice(("eq", "eq", "in", *ORDERED, "contains", "prefix", "exists", "missing"))
         return {"op": "trait", "path": self.rnd.choice(paths), "cmp": cmp, **self.value(cmp)}
 
     def value(self, cmp: str) -> Json:

@@ -162,7 +162,8 @@ def test_every_example_of_the_page_is_a_rule() -> None:
     text = PAGE.read_text()
     documents = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
     nodes = [json.loads(node) for node in re.findall(r'`({"op".*?})`', text)]
-    windows = [json.loads(window) for window in re.findall(r'^\| `({"(?:last|between|from|calendar)".*?})`', text, re.MULTILINE)]
+    shapes = re.findall(r'^\| `({"(?:last|between|from|calendar)".*?})`', text, re.MULTILINE)
+    windows = [json.loads(window) for window in shapes]
     assert (len(documents), len(nodes), len(windows)) == (2, 5, 4)
     for document in documents:
         parse(document)
