@@ -4,11 +4,14 @@ from typing import Any
 
 import msgspec
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from persona.lib.clock import parse_instant
+from persona.lib.problems import Problem
 from segments.api import READ, ProjectView, body_as
+from segments.explaining import explain
 from segments.preview import preview
 from segments.sandbox import outlook
 
@@ -36,6 +39,36 @@ class Preview(ProjectView):
         proposed = body_as(request, Proposed)
         persona = self.persona(slug) if slug else None
         return Response(msgspec.to_builtins(preview(project=self.project, rule=proposed.rule, persona=persona)))
+
+
+class Explain(ProjectView):
+    """`/api/projects/{project}/personas/{slug}/explain?profile=&at=`: why a profile is in, or not, and until when."""
+
+    scopes = {"GET": "profiles:read"}
+
+    @extend_schema(
+        operation_id="personas_explain",
+        parameters=[OpenApiParameter("profile", str), OpenApiParameter("at", OpenApiTypes.DATETIME)],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request, project: str, slug: str) -> Response:
+        reference = request.query_params.get("profile", "")
+        if not reference:
+            raise Problem(
+                400, "request.parameter_missing", "Say which profile: ?profile= with a public id or a userId."
+            )
+        answer = explain(persona=self.persona(slug), profile=self.profile(reference), at=_instant(request))
+        return Response(msgspec.to_builtins(answer))
+
+
+def _instant(request: Request) -> int | None:
+    given = request.query_params.get("at")
+    if given is None:
+        return None
+    at = parse_instant(given)
+    if at is None:
+        raise Problem(400, "request.parameter_invalid", "at: an instant is needed, such as 2026-11-24T10:14:05Z.")
+    return at
 
 
 class Sandbox(ProjectView):

@@ -11,6 +11,7 @@ urlpatterns = [
     re_path(r"^personas/(?P<slug>[^/]+)/preview/?$", api_insight.Preview.as_view()),
     re_path(r"^personas/(?P<slug>[^/]+)/?$", api.PersonaDetail.as_view()),
     re_path(r"^personas/(?P<slug>[^/]+)/members/?$", api.Members.as_view()),
+    re_path(r"^personas/(?P<slug>[^/]+)/explain/?$", api_insight.Explain.as_view()),
     re_path(r"^profiles/?$", api.ProfileDetail.as_view()),
     path("profiles/<path:reference>", api.ProfileDetail.as_view()),
     re_path(r"^sandbox/?$", api_insight.Sandbox.as_view()),

@@ -12,7 +12,7 @@ from keys.models import Project
 from segments import facts, rules
 from segments.lookups import PlanRow
 from segments.models import Persona
-from segments.rules import Compiled
+from segments.rules import Compiled, Rule
 
 Rows = Cursor[tuple[Any, ...]]
 EVALUATED = (Persona.Status.LIVE, Persona.Status.BACKFILLING)
@@ -95,6 +95,11 @@ class Definitions:
             _bounded(self._plans)[personas] = plan
         return plan
 
+    def whole_plan(self, personas: frozenset[int]) -> tuple[PlanRow, ...]:
+        """All events that those personas look at, not only those that decide now: for who explains or imagines."""
+        needs = rules.whole(rules.merge_needs(self.personas[i].compiled.needs for i in sorted(personas)))
+        return facts.plan(needs, self.name_ids, self.retention)
+
 
 def _bounded(cache: dict[Any, Any]) -> dict[Any, Any]:
     """The same dict, emptied when it has grown beyond use."""
@@ -136,10 +141,15 @@ def documents_of(project_id: int) -> dict[str, Any]:
     return dict(Persona.objects.filter(project_id=project_id, deleted_at=None).values_list("slug", "rule"))
 
 
+def parsed(persona: Persona, documents: Mapping[str, Any] | None = None) -> Rule:
+    """Its rule, with the rules it refers to."""
+    known = documents_of(persona.project_id) if documents is None else documents
+    return rules.parse(persona.rule, resolve=known.get, slug=persona.slug)
+
+
 def define(persona: Persona, documents: Mapping[str, Any] | None = None) -> Definition:
     """Compile one persona. Its rule was checked when it was saved. documents: what documents_of says, the default."""
-    known = documents_of(persona.project_id) if documents is None else documents
-    compiled = rules.compile_rule(rules.parse(persona.rule, resolve=known.get, slug=persona.slug))
+    compiled = rules.compile_rule(parsed(persona, documents))
     return Definition(
         persona_id=persona.pk,
         version=persona.version,

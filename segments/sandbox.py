@@ -51,7 +51,7 @@ def outlook(*, project: Project, event: Any, profile: Profile | None = None) -> 
         now = evaluator.clock(cursor)
         known = facts_from(retention=project.retention)
         if profile is not None:
-            wanted = {profile.pk: Wanted(defined.plan(frozenset(defined.personas)), now)}
+            wanted = {profile.pk: Wanted(defined.whole_plan(frozenset(defined.personas)), now)}
             known = facts.gather(cursor, project.pk, wanted, retention=defined.retention, now=now)[profile.pk]
     imagined = _with(known, happened, now)
     slugs = dict(Persona.objects.filter(pk__in=defined.personas).values_list("id", "slug"))
