@@ -96,8 +96,10 @@ def database(name: str, url: str) -> dict[str, Any]:
     """A Django database from a PostgreSQL URL or DSN; several hosts and any libpq option work."""
     try:
         options = conninfo_to_dict(url)
-    except ProgrammingError as error:
-        raise ImproperlyConfigured(f"{name} is not a PostgreSQL address: {str(error).strip()}") from None
+    except ProgrammingError:  # its text repeats the address, password and all
+        raise ImproperlyConfigured(
+            f"{name} is not a PostgreSQL address: postgresql://user:password@host/database."
+        ) from None
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": options.pop("dbname", "persona"),

@@ -4,7 +4,10 @@ import sys
 
 import pytest
 from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
+
+from persona.settings import database
 
 MISTAKES: dict[str, dict[str, object]] = {
     "persona.W002": {"PERSONA_INGEST_BURST": 100},
@@ -40,3 +43,11 @@ def test_nothing_is_served_with_the_key_that_everybody_knows(
     assert "PERSONA_SECRET_KEY" in found()["persona.E001"]
     settings.SECRET_KEY = "a-key-of-its-own"
     assert "persona.E001" not in found()
+
+
+@pytest.mark.parametrize("url", ["mysql://u:hush@host/shop", "password=hush host"])
+def test_an_address_that_is_none_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as refused:
+        database("DATABASE_URL", url)
+    assert "DATABASE_URL" in str(refused.value)
+    assert "hush" not in str(refused.value)
