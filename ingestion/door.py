@@ -21,6 +21,7 @@ from persona.lib.wire import Answer, Receive, Scope, Send
 log = get_logger(__name__)
 
 PATIENCE = 30.0  # seconds for what stands behind the door
+READING = 30.0  # seconds for a body to arrive: who sends a byte a minute holds a connection, and memory
 
 # What Django's middleware puts on a page, in the form that suits an answer which is never a page.
 SAFE = (
@@ -68,7 +69,10 @@ class Door(msgspec.Struct, frozen=True):
         answer = self.turned_away(scope["method"], headers)
         if answer is None:
             try:
-                body = await wire.read_body(receive, self.body_bytes)
+                async with asyncio.timeout(READING):
+                    body = await wire.read_body(receive, self.body_bytes)
+            except TimeoutError:
+                answer = self._signed(self.refused(_too_slow()), headers)
             except wire.TooLarge:
                 answer = self._signed(self.refused(self.too_large()), headers)
             except ConnectionError:
@@ -120,6 +124,11 @@ class Door(msgspec.Struct, frozen=True):
         if any(name == "access-control-allow-origin" for name, _ in answer.headers):
             return answer
         return answer.having(*wire.cors(headers.get("origin")))
+
+
+def _too_slow() -> Problem:
+    detail = f"The body did not arrive within {READING:.0f} s. Nothing of it was taken."
+    return Problem(408, "request.timeout", detail, headers=(("connection", "close"),))
 
 
 def _declared(headers: Headers) -> int:

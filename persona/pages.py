@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView
 from django.contrib.staticfiles.views import serve
 from django.db.models import Count, Q
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -19,8 +18,6 @@ from persona.errors import answered
 from persona.lib.problems import Problem
 
 MOST_PROJECTS = 100
-
-sign_in = LoginView.as_view(template_name="signin.html", redirect_authenticated_user=True)
 
 
 @never_cache

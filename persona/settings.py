@@ -84,6 +84,7 @@ TEMPLATES = [
 ]
 
 # --- PostgreSQL ---------------------------------------------------------------------------------------------------
+VANISHED = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 PREPARE_STATEMENTS = env.flag("PERSONA_PREPARE_STATEMENTS", default=True)
 # 0: every thread keeps a connection of its own, as workers want it. A server of requests (persona.asgi) has a new
 # thread for each, whose connection would outlive it: there they share a few.
@@ -110,7 +111,14 @@ def database(name: str, url: str) -> dict[str, Any]:
         "CONN_MAX_AGE": 0 if POOL else None,
         "CONN_HEALTH_CHECKS": True,
         # Only the hot paths' own cursors prepare; a pgbouncer in transaction mode wants it off.
-        "OPTIONS": {"connect_timeout": 5, "prepare_threshold": 2 if PREPARE_STATEMENTS else None, **POOL, **options},
+        # A host that vanishes is noticed within a minute, by writers and by readers; sockets know nothing of it.
+        "OPTIONS": {
+            "connect_timeout": 5,
+            **VANISHED,
+            "prepare_threshold": 2 if PREPARE_STATEMENTS else None,
+            **POOL,
+            **options,
+        },
     }
 
 

@@ -4,12 +4,12 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, re_path
 
-from persona import config, docs, errors, pages
+from persona import config, docs, errors, pages, signin
 
 urlpatterns = [
     path("", pages.home, name="home"),
     path("", include("segments.urls")),
-    path("signin/", pages.sign_in, name="signin"),
+    path("signin/", signin.sign_in, name="signin"),
     path("signout/", LogoutView.as_view(next_page="signin"), name="signout"),
     path("health", pages.health),
     path("ready", pages.ready),
@@ -17,6 +17,7 @@ urlpatterns = [
     re_path(r"^api/v2/pipeline/config/?$", config.ConfigView.as_view()),
     path("api/projects/<str:project>/", include("segments.api_urls")),
     path("docs/<slug:name>", docs.page, name="docs"),
+    path("admin/login/", signin.admin_sign_in),  # before the admin's own
     path("admin/", admin.site.urls),
     # A few small files, so that one process is a whole installation; a proxy in front may serve STATIC_ROOT instead.
     path("static/<path:path>", pages.asset),

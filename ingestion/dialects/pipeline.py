@@ -29,7 +29,7 @@ _FIELD = re.compile(r" - at `\$\.?(\w*)")
 
 
 class Sent(msgspec.Struct, rename="camel", gc=False):
-    """An event as it comes. Keys that are not here are no error and not kept."""
+    """An event as it comes. Keys that are not here are no error: they are kept in its context."""
 
     type: Kind
     event: str | None = None
@@ -45,10 +45,14 @@ class Sent(msgspec.Struct, rename="camel", gc=False):
     name: Any = None
 
 
-class Whole(msgspec.Struct, rename="camel"):
-    """A batch in which every event has the right types."""
+class Familiar(Sent, rename="camel", forbid_unknown_fields=True, gc=False):
+    """An event without a key of its own: the common case, which need not be looked at twice."""
 
-    batch: list[Sent]
+
+class Whole(msgspec.Struct, rename="camel"):
+    """A batch in which every event has the right types and keys."""
+
+    batch: list[Familiar]
     sent_at: Raw = Raw()
     context: Raw = Raw()
 
@@ -61,9 +65,11 @@ class Apart(msgspec.Struct, rename="camel"):
     context: Raw = Raw()
 
 
+KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(Sent))
 _whole = msgspec.json.Decoder(Whole).decode
 _apart = msgspec.json.Decoder(Apart).decode
 _sent = msgspec.json.Decoder(Sent).decode
+_keys = msgspec.json.Decoder(dict[str, Raw]).decode
 _text = msgspec.json.Decoder(str | None).decode
 _object = msgspec.json.Decoder(Json | None).decode
 
@@ -128,12 +134,19 @@ def _read_apart(body: bytes) -> Reading:
         text = bytes(raw)
         try:
             check_size(len(text))
-            reading.events.append(_event(index, _sent(text), context))
+            reading.events.append(_event(index, _sent(text), {**(context or {}), **_unknown(text)} or None))
         except Unfit as unfit:
             reading.rejections.append(unfit.rejection(index, text))
         except _UNREADABLE as error:
             reading.rejections.append(_reason(error).rejection(index, text))
     return reading
+
+
+def _unknown(event: bytes) -> Json:
+    """The keys of an event that the wire does not name. Raises Unfit."""
+    found = {key: msgspec.json.decode(raw) for key, raw in _keys(event).items() if key not in KNOWN}
+    check_object(found, "")
+    return found
 
 
 def _check_count(n: int) -> None:
