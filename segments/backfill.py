@@ -1,7 +1,8 @@
-"""Backfill: judge every profile of a shard by the present definition of one persona, page after page.
+"""Backfill: judge every profile of a shard by the present definition of a persona, page after page.
 
-Each page is a transaction of its own under the shard's lock, between which live work goes on. A persona that is no
-longer evaluated (draft, deleted) is left by all its members in the same way.
+Personas that wait at the same place share their pages: the facts are read once for all of them. Each page is a
+transaction of its own under the shard's lock, between which live work goes on. A persona that is no longer evaluated
+(draft, deleted) is left by all its members in the same way.
 """
 
 from functools import partial
@@ -16,15 +17,24 @@ from segments import changes, definitions, evaluator, facts
 from segments.changes import Decided
 from segments.definitions import Definition, Definitions
 from segments.facts import Wanted
-from segments.judge import DEFINITION, judge
+from segments.judge import DEFINITION, Current, judge
 from segments.models import Persona
+from segments.rules import Facts
 
-PAGE = 200  # profiles: some 10 to 50 ms under the shard's lock
+# Some 10 to 50 ms under the shard's lock: up to 200 profiles of one persona, 25 of 40 personas.
+PAGE = 200
+PAIRS = 1_000
+TOGETHER = 40
 
 # The row lock keeps two workers off one job; SKIP LOCKED lets them share a persona's shards.
 TAKE = """
 select project_id, persona_id, shard, version, silent, cursor from segments_backfilljob
 where not done and project_id = %s order by persona_id, shard limit 1 for update skip locked
+"""
+ALONG = """
+select project_id, persona_id, shard, version, silent, cursor from segments_backfilljob
+where not done and project_id = %s and persona_id <> %s and shard = %s and cursor = %s
+order by persona_id limit %s for update skip locked
 """
 PROFILES = """
 select id from ingestion_profile where project_id = %s and shard = %s and id > %s and merged_into is null
@@ -37,7 +47,7 @@ order by profile_id limit %s
 """
 ADVANCE = """
 update segments_backfilljob set cursor = %s, done = %s
-where project_id = %s and persona_id = %s and shard = %s
+where project_id = %s and persona_id = any(%s) and shard = %s
 """
 # Whoever ends a job may be killed before it has said so of the persona.
 UNSAID = """
@@ -63,8 +73,16 @@ class Job(msgspec.Struct, frozen=True):
     cursor: int
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What a page was: the jobs that went on, the profiles, and whether they were the last."""
+
+    jobs: list[Job]
+    profiles: list[int]
+    done: bool
+
+
 def backfill_some() -> int:
-    """One page of one job; the profiles seen, and at least 1 while anything is left. 0: nothing to do."""
+    """One page; the profiles seen, and at least 1 while anything is left. 0: nothing to do."""
     with connection.cursor() as found:
         found.execute("select distinct project_id from segments_backfilljob where not done")
         projects = [project_id for (project_id,) in found.fetchall()]
@@ -74,11 +92,11 @@ def backfill_some() -> int:
             row = cursor.fetchone()
             if row is None:
                 continue
-            job = Job(*row)
-            seen = _page(cursor, job)
-        if seen < PAGE:
-            _finish(job.project_id, job.persona_id, job.version)
-        return seen + 1
+            seen = _page(cursor, Job(*row))
+        if seen.done:
+            for job in seen.jobs:
+                _finish(job.project_id, job.persona_id, job.version)
+        return len(seen.profiles) + 1
     _finish_unsaid()
     return 0
 
@@ -90,72 +108,76 @@ def waits() -> bool:
         return bool((cursor.fetchone() or (False,))[0])
 
 
-def _page(cursor: Cursor[tuple[Any, ...]], job: Job) -> int:
+def _page(cursor: Cursor[tuple[Any, ...]], job: Job) -> Seen:
     # The lane before the definitions: whoever saved them before we hold it is seen, whoever saves later comes again.
     cursor.execute(
         "select from segments_lane where project_id = %s and shard = %s for update", (job.project_id, job.shard)
     )
     defined = definitions.of_project(cursor, job.project_id)
-    definition = defined.personas.get(job.persona_id)
-    sql = MEMBERS if definition is None else PROFILES
-    of = (job.project_id, job.persona_id, job.shard) if definition is None else (job.project_id, job.shard)
-    cursor.execute(sql, (*of, job.cursor, PAGE))
-    profiles = [profile for (profile,) in cursor.fetchall()]
-    if definition is None:
-        _leave_all(cursor, job, defined, profiles)
+    if job.persona_id in defined.personas:
+        seen = _judge_page(cursor, defined, [job, *_along(cursor, defined, job)])
     else:
-        _judge_page(cursor, job, defined, definition, profiles)
-    last, done = max(profiles, default=job.cursor), len(profiles) < PAGE
-    cursor.execute(ADVANCE, (last, done, job.project_id, job.persona_id, job.shard))
-    return len(profiles)
+        seen = _leave_page(cursor, defined, job)
+    last = max(seen.profiles, default=job.cursor)
+    cursor.execute(ADVANCE, (last, seen.done, job.project_id, [one.persona_id for one in seen.jobs], job.shard))
+    return seen
 
 
-def _judge_page(
-    cursor: Cursor[tuple[Any, ...]], job: Job, defined: Definitions, definition: Definition, profiles: list[int]
-) -> None:
-    if not profiles:
-        return
+def _along(cursor: Cursor[tuple[Any, ...]], defined: Definitions, job: Job) -> list[Job]:
+    """Other jobs that wait at the same place."""
+    cursor.execute(ALONG, (job.project_id, job.persona_id, job.shard, job.cursor, TOGETHER - 1))
+    return [other for row in cursor.fetchall() if (other := Job(*row)).persona_id in defined.personas]
+
+
+def _judge_page(cursor: Cursor[tuple[Any, ...]], defined: Definitions, jobs: list[Job]) -> Seen:
+    project_id, shard = jobs[0].project_id, jobs[0].shard
+    most = min(PAGE, PAIRS // len(jobs))
+    cursor.execute(PROFILES, (project_id, shard, jobs[0].cursor, most))
+    profiles = [profile for (profile,) in cursor.fetchall()]
+    if profiles:
+        changes.record(cursor, project_id, _judged(cursor, defined, jobs, profiles))
+    return Seen(jobs, profiles, len(profiles) < most)
+
+
+def _judged(
+    cursor: Cursor[tuple[Any, ...]], defined: Definitions, jobs: list[Job], profiles: list[int]
+) -> list[Decided]:
+    project_id, personas = jobs[0].project_id, frozenset(job.persona_id for job in jobs)
     now = evaluator.clock(cursor)
-    plan = defined.plan(frozenset({job.persona_id}))
-    current = evaluator.stored(cursor, job.project_id, profiles)
-    due = {
-        profile: one.recheck_at
-        for (profile, persona), one in current.items()
-        if persona == job.persona_id and one.recheck_at is not None and one.recheck_at < now
-    }
+    plan = defined.plan(personas)
+    current = evaluator.stored(cursor, project_id, profiles, personas)
+    due: dict[int, int] = {}
+    for (profile, _), one in current.items():
+        if one.recheck_at is not None and one.recheck_at < due.get(profile, now):
+            due[profile] = one.recheck_at
     wanted = {profile: Wanted(plan, due.get(profile, now)) for profile in profiles}
-    known = facts.gather(cursor, job.project_id, wanted, retention=defined.retention, now=now)
-    decided = [
-        Decided(
-            profile,
-            job.persona_id,
-            job.shard,
-            definition.version,
-            judge(
-                partial(definition.compiled.value, known[profile]),
-                now=now,
-                version=definition.version,
-                current=current.get((profile, job.persona_id)),
-            ),
-            job.silent,
-        )
-        for profile in profiles
-        if profile in known
+    known = facts.gather(cursor, project_id, wanted, retention=defined.retention, now=now)
+    return [
+        _decided(defined.personas[job.persona_id], job, fact, current.get((profile, job.persona_id)), profile, now)
+        for profile, fact in known.items()
+        for job in jobs
     ]
-    changes.record(cursor, job.project_id, decided)
 
 
-def _leave_all(cursor: Cursor[tuple[Any, ...]], job: Job, defined: Definitions, profiles: list[int]) -> None:
-    if not profiles:
-        return
-    now = evaluator.clock(cursor)
-    current = evaluator.stored(cursor, job.project_id, profiles)
-    decided = [
-        evaluator.leave(job.project_id, defined.shards, pair, one, cause=DEFINITION, now=now)
-        for pair, one in current.items()
-        if pair[1] == job.persona_id
-    ]
-    changes.record(cursor, job.project_id, decided)
+def _decided(
+    definition: Definition, job: Job, known: Facts, current: Current | None, profile: int, now: int
+) -> Decided:
+    verdict = judge(partial(definition.compiled.value, known), now=now, version=definition.version, current=current)
+    return Decided(profile, job.persona_id, job.shard, definition.version, verdict, job.silent)
+
+
+def _leave_page(cursor: Cursor[tuple[Any, ...]], defined: Definitions, job: Job) -> Seen:
+    cursor.execute(MEMBERS, (job.project_id, job.persona_id, job.shard, job.cursor, PAGE))
+    profiles = [profile for (profile,) in cursor.fetchall()]
+    if profiles:
+        now = evaluator.clock(cursor)
+        current = evaluator.stored(cursor, job.project_id, profiles, [job.persona_id])
+        decided = [
+            evaluator.leave(job.project_id, defined.shards, pair, one, cause=DEFINITION, now=now)
+            for pair, one in current.items()
+        ]
+        changes.record(cursor, job.project_id, decided)
+    return Seen([job], profiles, len(profiles) < PAGE)
 
 
 def _finish_unsaid() -> None:

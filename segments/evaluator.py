@@ -56,6 +56,7 @@ CURRENT = """
 select profile_id, persona_id, is_member, since, version, recheck_at from segments_membership
 where project_id = %s and profile_id = any(%s)
 """
+CURRENT_OF = f"{CURRENT} and persona_id = any(%s)"
 NOW = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
 
 Rows = Cursor[tuple[Any, ...]]
@@ -264,7 +265,12 @@ def _untimed(work: Work, shards: int, pair: Pair, current: Current) -> Decided:
     return Decided(pair[0], pair[1], ids.shard_of(work.project_id, pair[0], shards), current.version, verdict)
 
 
-def stored(cursor: Rows, project_id: int, profiles: Iterable[int]) -> dict[Pair, Current]:
-    """The memberships of those profiles."""
-    cursor.execute(CURRENT, (project_id, list(profiles)))
+def stored(
+    cursor: Rows, project_id: int, profiles: Iterable[int], personas: Iterable[int] | None = None
+) -> dict[Pair, Current]:
+    """The memberships of those profiles: in all personas, or in these."""
+    if personas is None:
+        cursor.execute(CURRENT, (project_id, list(profiles)))
+    else:
+        cursor.execute(CURRENT_OF, (project_id, list(profiles), list(personas)))
     return {(profile, persona): Current(*rest) for profile, persona, *rest in cursor.fetchall()}

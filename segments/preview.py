@@ -91,10 +91,10 @@ def _judged(defined: Definitions, project_id: int, persona_id: int, profiles: li
     plan = defined.plan(frozenset(defined.personas))
     with evaluator.raw_cursor() as cursor:
         now = evaluator.clock(cursor)
-        current = evaluator.stored(cursor, project_id, profiles)
+        current = evaluator.stored(cursor, project_id, profiles, [persona_id])
         wanted = {profile: Wanted(plan, now) for profile in profiles}
         known = facts.gather(cursor, project_id, wanted, retention=defined.retention, now=now)
-    members = {profile for (profile, of), one in current.items() if of == persona_id and one.is_member}
+    members = {profile for (profile, _), one in current.items() if one.is_member}
     value = definition.compiled.value
     return members, {profile for profile, fact in known.items() if partial(value, fact)(now) > 0}
 

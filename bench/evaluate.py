@@ -1,0 +1,160 @@
+"""How fast profiles are judged: `python bench/evaluate.py`, or with --small for a quick look.
+
+Makes a shop in its own PostgreSQL (with fsync) with a hundred personas whose memberships are there, then lets events
+happen to 20 and to 2,000 different profiles at once, and 10,000 timers become due at once. The events are written
+straight into the tables; what is measured is the evaluator's turns in this one process, their commits included.
+"""
+
+import argparse
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import made
+
+TIMERS = 10_000
+EVENT = """
+insert into ingestion_event (project_id, profile_id, name_id, ts, received_at, uid, props)
+select %(project)s, profile, name, %(now)s, %(now)s, decode(md5(random()::text), 'hex'),
+    jsonb_build_object('value', 50, 'path', '/', 'category', 'a')
+from unnest(%(profiles)s::bigint[], %(names)s::int[]) r(profile, name)
+"""
+STALE = "insert into ingestion_staleprofiles (project_id, shard, at, items) values (%s, %s, %s, %s)"
+DUE = """
+update segments_membership m set recheck_at = %(now)s
+from (select profile_id, persona_id from segments_membership where project_id = %(project)s
+      order by random() limit %(timers)s) chosen
+where m.project_id = %(project)s and m.profile_id = chosen.profile_id and m.persona_id = chosen.persona_id
+"""
+
+
+class Meter:
+    """Counts the pairs that are judged, and the time spent waiting for statements."""
+
+    def __init__(self) -> None:
+        self.pairs = 0
+        self.waited = 0.0
+
+    def attach(self) -> None:
+        """Put ourselves between the evaluator and its parts; a tenth of a microsecond a pair."""
+        from psycopg import Cursor
+
+        from segments import evaluator
+        from segments.judge import judge
+
+        meter = self
+
+        class Timed(Cursor[Any]):
+            def execute(self, *args: Any, **kwargs: Any) -> "Timed":
+                started = time.perf_counter()
+                super().execute(*args, **kwargs)
+                meter.waited += time.perf_counter() - started
+                return self
+
+        def counting(*args: Any, **kwargs: Any) -> Any:
+            meter.pairs += 1
+            return judge(*args, **kwargs)
+
+        def timed() -> Timed:
+            from django.db import connection
+
+            connection.ensure_connection()
+            return Timed(connection.connection)
+
+        evaluator.__dict__.update(judge=counting, raw_cursor=timed)
+
+    def run(self) -> float:
+        """The evaluator's turns until nothing is left; the seconds."""
+        from segments.evaluator import evaluate_some
+
+        self.pairs, self.waited = 0, 0.0
+        started = time.perf_counter()
+        while evaluate_some():
+            pass
+        return time.perf_counter() - started
+
+
+class Shop:
+    """The project, and what happens in it."""
+
+    def __init__(self, project: Any, profiles: int) -> None:
+        self.project, self.profiles = project, profiles
+        self.dice = random.Random(2)
+
+    def burst(self, size: int) -> None:
+        """One event of each of so many profiles, and the writer's marks."""
+        from django.db import connection
+
+        from ingestion import stale
+        from persona.lib import ids
+
+        now = int(time.time() * 1_000)
+        who = self.dice.sample(range(1, self.profiles + 1), size)
+        names = [1 + int(20 * self.dice.random() ** 1.5) for _ in who]
+        marks: dict[int, list[stale.Mark]] = {}
+        for profile, name in zip(who, names, strict=True):
+            shard = ids.shard_of(self.project.pk, profile, self.project.shards)
+            marks.setdefault(shard, []).append(stale.Mark(profile, 0, (name,), now, now, "00" * 16))
+        with connection.cursor() as cursor:
+            cursor.execute(EVENT, {"project": self.project.pk, "now": now, "profiles": who, "names": names})
+            for shard, some in marks.items():
+                cursor.execute(STALE, [self.project.pk, shard, now, stale.encode(some)])
+
+    def fall_due(self) -> None:
+        """Timers that fire early are put right when they fire, so these cost what real ones do, but change nobody."""
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            given = {"project": self.project.pk, "timers": TIMERS, "now": int(time.time() * 1_000)}
+            cursor.execute(DUE, given)
+
+
+def measure(meter: Meter, what: str, happen: Callable[[], None], profiles: int, times: int) -> None:
+    pairs, waited, seconds, longest = 0, 0.0, 0.0, 0.0
+    for turn in range(times + 2):
+        happen()
+        took = meter.run()
+        if turn < 2:  # plans and prepared statements are there from now on
+            continue
+        pairs, waited, seconds, longest = pairs + meter.pairs, waited + meter.waited, seconds + took, max(longest, took)
+    made.row(
+        what,
+        f"{pairs / seconds:,.0f} pairs/s",
+        f"{profiles * times / seconds:,.0f} profiles/s, {pairs / profiles / times:.1f} pairs each,"
+        f" {seconds / times * 1_000:.1f} ms, longest {longest * 1_000:.0f} ms, {waited / seconds:.0%} in PostgreSQL",
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.arguments(parser)
+    parser.add_argument("--profile", action="store_true", help="where Python spends its time, with bursts of 2,000")
+    given = parser.parse_args()
+    with made.database():
+        run(made.size(given), profile=given.profile)
+
+
+def run(size: made.Size, *, profile: bool) -> None:
+    from segments import evaluator
+
+    project = made.fill(size)
+    made.live(project, made.rules(size.personas))
+    shop, meter = Shop(project, size.profiles), Meter()
+    meter.attach()
+    many = min(2_000, size.profiles // 5)
+    if profile:
+        made.profiled(lambda: measure(meter, f"{many} profiles at once", lambda: shop.burst(many), many, 5))
+        return
+    measure(meter, "20 profiles at once", lambda: shop.burst(20), 20, 100)
+    measure(meter, f"{many:,} profiles at once", lambda: shop.burst(many), many, 8)
+    stands = evaluator._stands
+    evaluator._stands = lambda *_: None
+    measure(meter, "20 profiles at once, without gates", lambda: shop.burst(20), 20, 100)
+    measure(meter, f"{many:,} profiles at once, without gates", lambda: shop.burst(many), many, 8)
+    evaluator._stands = stands
+    measure(meter, f"{TIMERS:,} timers due at once", shop.fall_due, TIMERS, 2)
+
+
+if __name__ == "__main__":
+    main()
