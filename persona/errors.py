@@ -8,15 +8,25 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
 from keys.refusals import INVALID, MISSING, refusal
+from persona.lib.log import get_logger
 from persona.lib.problems import Problem, no_such_thing
 
+log = get_logger(__name__)
+
 PROGRAMS = ("/api/", "/v1/", "/health", "/ready")  # who asks here reads JSON
+
+
+def _database_away(error: Exception) -> Problem:
+    log.error("request.database_away", error=type(error).__name__)
+    detail = "The database does not answer right now. Nothing was done. Try again."
+    return Problem(503, "service.unavailable", detail, retry_after=2)
 
 
 def internal() -> Problem:
@@ -46,6 +56,8 @@ _TRANSLATED: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (exceptions.ValidationError, _invalid),
     (exceptions.ParseError, lambda _: Problem(400, "request.not_json", "The body is not JSON.")),
     (exceptions.UnsupportedMediaType, lambda _: Problem(415, "request.media_type", "Send application/json.")),
+    (OperationalError, _database_away),
+    (InterfaceError, _database_away),
     (exceptions.NotAcceptable, lambda _: Problem(406, "request.accept", "Answers here are application/json.")),
     (exceptions.Throttled, _throttled),
     (PermissionDenied, lambda _: Problem(403, "auth.forbidden", "You may not do this.")),

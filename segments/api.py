@@ -249,6 +249,8 @@ def change_shown(row: log.LogRow) -> dict[str, Any]:
 
 def body_as(request: Request, shape: type[Shape]) -> Shape:
     """The request's JSON as `shape`. Raises Problem 400 request.invalid that names the field."""
+    if b"\\u0000" in msgspec.json.encode(request.data):
+        raise Problem(400, "request.null_character", "U+0000 cannot be stored; leave it out.")
     try:
         return msgspec.convert(request.data, shape)
     except msgspec.ValidationError as error:

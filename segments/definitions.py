@@ -9,10 +9,13 @@ from psycopg import Cursor
 from ingestion import stale
 from ingestion.stale import Mark
 from keys.models import Project
+from persona.lib.log import get_logger
 from segments import facts, rules
 from segments.lookups import PlanRow
 from segments.models import Persona
 from segments.rules import Compiled, Rule
+
+log = get_logger(__name__)
 
 Rows = Cursor[tuple[Any, ...]]
 EVALUATED = (Persona.Status.LIVE, Persona.Status.BACKFILLING)
@@ -127,8 +130,18 @@ def _load(project_id: int, rules_version: int) -> Definitions:
     project = Project.objects.get(pk=project_id)
     personas = list(Persona.objects.filter(project=project, deleted_at=None).order_by("id"))
     documents = {persona.slug: persona.rule for persona in personas}
-    live = (define(persona, documents) for persona in personas if persona.status in EVALUATED)
-    return Definitions(rules_version, project.shards, project.retention, tuple(live))
+    live = [_defined(persona, documents) for persona in personas if persona.status in EVALUATED]
+    return Definitions(rules_version, project.shards, project.retention, tuple(one for one in live if one is not None))
+
+
+def _defined(persona: Persona, documents: Mapping[str, Any]) -> Definition | None:
+    """None for a stored rule that can no longer be read: its members stay as they are, and the others go on."""
+    try:
+        return define(persona, documents)
+    except rules.RuleError as error:
+        log.error("persona.unreadable", project=persona.project_id, persona=persona.pk, path=error.path)
+        Persona.objects.filter(pk=persona.pk, status__in=EVALUATED).update(status=Persona.Status.ERROR)
+        return None
 
 
 def alone(persona: Persona) -> Definitions:

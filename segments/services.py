@@ -4,6 +4,7 @@ the workers carry it out, and the change log tells everybody.
 Locks are taken in one order: project, persona, jobs, head. The project's makes two saves that refer to each other wait.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -14,13 +15,14 @@ from django.utils import timezone
 from keys.audit import Actor, actor_name, record
 from keys.models import SLUG, Project
 from persona.lib.problems import Problem, no_such_thing
-from segments import definitions, publisher, rules
-from segments.models import Persona, PersonaVersion
+from segments import backfill, definitions, publisher, rules
+from segments.models import BackfillJob, Persona, PersonaVersion
 
 Status = Persona.Status
 STARTS = frozenset({Status.LIVE, Status.DRAFT})  # what a caller may create
 ALLOWED = frozenset({Status.LIVE, Status.DRAFT, Status.PAUSED})  # what a caller may set
 CHANGEABLE = frozenset({"name", "rule", "status", "silent"})
+LEAVING = 5.0  # seconds that a create waits for the members of a deleted predecessor to leave
 RESERVED = frozenset({"preview", "import"})  # addresses of the API, no personas
 
 
@@ -30,7 +32,8 @@ def create_persona(
     """Save a persona and have all profiles judged.
 
     silent: those who enter because of this are logged, but streams and deliveries do not tell.
-    Raises Problem: 400 rule.invalid, persona.slug_invalid, persona.status_invalid; 409 persona.slug_taken.
+    Raises Problem: 400 rule.invalid, persona.slug_invalid, persona.status_invalid; 409 persona.slug_taken,
+    persona.slug_leaving.
     """
     if slug in RESERVED:
         raise Problem(400, "persona.slug_invalid", f"slug {slug!r} is an address of the API. Choose another.")
@@ -38,6 +41,7 @@ def create_persona(
         raise Problem(400, "persona.slug_invalid", f"slug {slug[:70]!r}: {SLUG.message}")
     if status not in STARTS:
         raise Problem(400, "persona.status_invalid", "A persona is created as live or draft.")
+    _let_leave(project, slug)
     try:
         with transaction.atomic():
             _lock(project)
@@ -105,6 +109,23 @@ def delete_persona(*, persona: Persona, actor: Actor) -> None:
         _audit(persona, actor, "persona.deleted")
 
 
+def _let_leave(project: Project, slug: str) -> None:
+    """The members of a deleted persona leave before another of its slug lets anybody in: whoever follows the changes
+    by slug would see them the wrong way round. Raises Problem 409 persona.slug_leaving when that takes too long."""
+    deadline = time.monotonic() + LEAVING
+    while _is_leaving(project, slug):
+        if time.monotonic() > deadline:
+            detail = f"The members of the deleted persona {slug!r} are still leaving. Try again in a moment."
+            raise Problem(409, "persona.slug_leaving", detail, retry_after=2)
+        if not backfill.backfill_some():
+            time.sleep(0.01)  # a worker has the page: it ends soon
+
+
+def _is_leaving(project: Project, slug: str) -> bool:
+    gone = Persona.objects.filter(project=project, slug=slug).exclude(deleted_at=None).values_list("id", flat=True)
+    return BackfillJob.objects.filter(project=project, persona_id__in=list(gone), done=False).exists()
+
+
 def checked(project: Project, rule: Any, *, slug: str | None = None) -> rules.Rule:
     """The rule, parsed under the project's limits. Raises Problem 400 rule.invalid, which names the node."""
     known = definitions.documents_of(project.pk)
@@ -115,19 +136,40 @@ def checked(project: Project, rule: Any, *, slug: str | None = None) -> rules.Ru
 
 
 def dependants(persona: Persona) -> list[Persona]:
-    """The personas into which this one's rule is inlined, directly or through others."""
+    """The personas into which this one's rule is inlined, directly or through others.
+
+    Found in the stored documents as they are, so that one that can no longer be read is in nobody's way.
+    """
     others = list(Persona.objects.filter(project_id=persona.project_id, deleted_at=None).exclude(pk=persona.pk))
-    known = {**{other.slug: other.rule for other in others}, persona.slug: persona.rule}
-    return [other for other in others if persona.slug in _members(other, known)]
+    found: dict[str, Persona] = {}
+    reached = {persona.slug}
+    while new := [one for one in others if one.slug not in found and reached & _referred(one.rule)]:
+        found |= {one.slug: one for one in new}
+        reached |= found.keys()
+    return list(found.values())
 
 
-def _members(persona: Persona, known: Mapping[str, Any]) -> frozenset[str]:
-    """The slugs that a stored rule refers to. It may no longer stand, with what is about to be saved."""
-    try:
-        return rules.members(rules.parse(persona.rule, resolve=known.get, slug=persona.slug))
-    except rules.RuleError as error:
-        detail = f"This would break the persona {persona.slug}, which refers to it: {error}"
-        raise Problem(400, "rule.invalid", detail, extra={"path": error.path}) from None
+def _referred(document: Any) -> set[str]:
+    """The slugs that a rule names in its `member` nodes."""
+    if isinstance(document, list):
+        return set().union(*map(_referred, document))
+    if not isinstance(document, dict):
+        return set()
+    named = (
+        {document["persona"]} if document.get("op") == "member" and isinstance(document.get("persona"), str) else set()
+    )
+    return named.union(*map(_referred, document.values()))
+
+
+def _check_dependants(persona: Persona, others: Iterable[Persona]) -> None:
+    """Their rules must still stand with this one's new rule inside. Raises Problem 400 rule.invalid."""
+    known = {**definitions.documents_of(persona.project_id), persona.slug: persona.rule}
+    for other in others:
+        try:
+            rules.parse(other.rule, resolve=known.get, slug=other.slug)
+        except rules.RuleError as error:
+            detail = f"This would break the persona {other.slug}, which refers to it: {error}"
+            raise Problem(400, "rule.invalid", detail, extra={"path": error.path}) from None
 
 
 def _lock(project: Project) -> None:
@@ -166,6 +208,7 @@ def _carry_out(persona: Persona, *, moves: bool, redefined: bool, silent: bool) 
     judged = [persona] if moves else []
     if redefined:
         others = [other for other in dependants(persona) if other.status in definitions.EVALUATED]
+        _check_dependants(persona, others)
         Persona.objects.filter(pk__in=[other.pk for other in others]).update(status=Status.BACKFILLING)
         judged += others
     if persona.status == Status.PAUSED:

@@ -55,6 +55,8 @@ def test_a_draft_is_created_as_a_draft(api: Api) -> None:
         ({"slug": 7, "rule": RULE}, 400, "request.invalid"),
         ({"slug": "keen", "rule": RULE, "color": "red"}, 400, "request.invalid"),
         ([], 400, "request.invalid"),
+        ({"slug": "keen", "rule": RULE, "name": "a\u0000b"}, 400, "request.null_character"),
+        ({"slug": "keen", "rule": RULE, "name": "n" * 201}, 400, "request.invalid"),
         ({"slug": "Not A Slug", "rule": RULE}, 400, "persona.slug_invalid"),
         ({"slug": "keen", "rule": RULE, "status": "paused"}, 400, "persona.status_invalid"),
         ({"slug": "keen", "rule": {"v": 1, "rule": {"op": "any", "of": []}}}, 400, "rule.invalid"),

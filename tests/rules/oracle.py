@@ -228,7 +228,7 @@ def compare(found: Any, cmp: str, value: Any) -> bool:
         if isinstance(found, list):
             return any(same(each, value) for each in found)
         return isinstance(found, str) and isinstance(value, str) and value in found
-    if not (is_number(found) and is_number(value)) and not (isinstance(found, str) and isinstance(value, str)):
+    if not (is_number(found) and is_number(value)):
         return False
     return bool({"gt": found > value, "gte": found >= value, "lt": found < value, "lte": found <= value}[cmp])
 

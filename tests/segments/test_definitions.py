@@ -101,6 +101,31 @@ def test_deleting_lets_everybody_leave_and_frees_the_slug(crowd: Project) -> Non
     assert members(crowd, "keen") == {"alice"}
 
 
+def test_a_slug_that_is_used_again_is_left_before_it_is_entered(crowd: Project) -> None:
+    keen = persona(crowd, "keen", viewed(1))
+    delete_persona(persona=keen, actor="alice")
+    create_persona(project=crowd, slug="keen", name="", rule={"v": 1, "rule": viewed(1)}, actor="alice")
+    settle()
+    by_slug: dict[str, list[str]] = {}
+    for who, op, _, _ in log(crowd):
+        by_slug.setdefault(who, []).append(op)
+    assert by_slug == {"alice": ["enter", "leave", "enter"], "bob": ["enter", "leave", "enter"]}
+
+
+def test_a_rule_that_can_no_longer_be_read_stops_only_its_own_persona(crowd: Project) -> None:
+    broken = persona(crowd, "broken", viewed(2))
+    persona(crowd, "seen", viewed(1))
+    Persona.objects.filter(pk=broken.pk).update(rule={"v": 1, "rule": {"op": "from another release"}})
+    changed(Persona.objects.get(project=crowd, slug="seen"), rule={"v": 1, "rule": viewed(2)})
+    put(crowd, track(userId="bob", messageId="again"), received_at=now_ms())
+    settle()
+    broken.refresh_from_db()
+    assert broken.status == Persona.Status.ERROR
+    assert (members(crowd, "seen"), members(crowd, "broken")) == ({"alice", "bob"}, {"alice"})
+    assert changed(broken, rule={"v": 1, "rule": viewed(1)}, status="live").status == Persona.Status.LIVE
+    assert members(crowd, "broken") == {"alice", "bob"}
+
+
 def test_a_backfill_goes_page_by_page_and_can_be_cut_anywhere(shop: Project) -> None:
     users = [track(userId=f"user-{number}") for number in range(backfill.PAGE + 5)]
     put(shop, *users[:200], received_at=now_ms())
