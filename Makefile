@@ -1,9 +1,10 @@
 # make run     everything, from nothing: http://127.0.0.1:8000/
 # make test    the checks and the tests
 # make check   ruff, ruff format, mypy
+# make fuzz    random rules on random lives against a plain second implementation, FUZZ_SECONDS=300 each
 # make lock    compile the requirement locks anew (needs uv)
 
-.PHONY: run test check lock
+.PHONY: run test check fuzz lock
 .DEFAULT_GOAL := run
 
 # The first Python on the path that is new enough; the tool says what to do when there is none.
@@ -25,6 +26,11 @@ check:
 	@$(python) -m ruff check --quiet
 	@$(python) -m ruff format --check --quiet
 	@$(python) -m mypy --no-error-summary .
+
+FUZZ_SECONDS ?= 300
+fuzz:
+	@$(find_python) "$$python" tools/install.py requirements.lock requirements-dev.lock
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(python) -m pytest tests/rules -k fuzz -s
 
 # No registry's name gets into the locks, and every file is named by its hash.
 compile = uv pip compile --universal --python-version 3.11 --generate-hashes \
