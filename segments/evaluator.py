@@ -4,7 +4,7 @@ Any number of workers may run this. The lanes' row locks keep the order per prof
 is there again. What is written goes through segments.changes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from ingestion.stale import Mark
 from persona.lib import ids
 from segments import changes, definitions, facts, lookups
 from segments.changes import Decided
-from segments.definitions import Definitions
+from segments.definitions import Definition, Definitions
 from segments.facts import Wanted
 from segments.judge import MERGE, Current, Flip, Verdict, judge
 from segments.rules import Facts
@@ -54,9 +54,9 @@ where project_id = %s and shard = any(%s) and recheck_at <= %s order by recheck_
 """
 CURRENT = """
 select profile_id, persona_id, is_member, since, version, recheck_at from segments_membership
-where project_id = %s and profile_id = any(%s)
+where project_id = %s and profile_id = any(%s::bigint[])
 """
-CURRENT_OF = f"{CURRENT} and persona_id = any(%s)"
+CURRENT_OF = f"{CURRENT} and persona_id = any(%s::bigint[])"
 NOW = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
 
 Rows = Cursor[tuple[Any, ...]]
@@ -153,10 +153,10 @@ def _evaluate(work: Work) -> None:
             cursor, work.project_id, _wanted(work, defined, touched, current), retention=defined.retention, now=work.now
         )
         decided = [
-            _decide(work, defined, persona, profile, known[profile], current.get((profile, persona)))
+            one
             for profile, personas in touched.items()
             if profile in known and known[profile].merged_into is None
-            for persona in personas
+            for one in _decide(work, defined, profile, personas, known[profile], current)
         ]
         merged = {profile for profile, fact in known.items() if fact.merged_into is not None}
         decided += [
@@ -223,25 +223,29 @@ def _earliest(profile: int, personas: Iterable[int], current: dict[Pair, Current
 
 
 def _decide(
-    work: Work, defined: Definitions, persona: int, profile: int, known: Facts, current: Current | None
-) -> Decided:
-    definition = defined.personas[persona]
+    work: Work, defined: Definitions, profile: int, personas: Iterable[int], known: Facts, current: dict[Pair, Current]
+) -> Iterator[Decided]:
+    shard = ids.shard_of(work.project_id, profile, defined.shards)
     mark = work.marks.get(profile)
-    named = mark is not None and (
-        any(defined.name_ids.get(name) in mark.names for name in definition.names)
-        or (definition.any_event and bool(mark.names))
-    )
-    verdict = judge(
-        partial(definition.compiled.value, known),
-        now=work.now,
-        version=definition.version,
-        current=current,
-        mark=mark,
-        on_traits=definition.on_traits and not named,
-        event_at=partial(_event_at, known, definition.compiled.names),
-    )
-    return Decided(
-        profile, persona, ids.shard_of(work.project_id, profile, defined.shards), definition.version, verdict
+    for persona in personas:
+        definition = defined.personas[persona]
+        verdict = judge(
+            partial(definition.compiled.value, known),
+            now=work.now,
+            version=definition.version,
+            current=current.get((profile, persona)),
+            mark=mark,
+            on_traits=definition.on_traits and mark is not None and not _named(mark, defined, definition),
+            event_at=partial(_event_at, known, definition.compiled.names),
+        )
+        if verdict.write:
+            yield Decided(profile, persona, shard, definition.version, verdict)
+
+
+def _named(mark: Mark, defined: Definitions, definition: Definition) -> bool:
+    """Whether an event that the rule looks at is among what happened."""
+    return any(defined.name_ids.get(name) in mark.names for name in definition.names) or (
+        definition.any_event and bool(mark.names)
     )
 
 
@@ -270,7 +274,7 @@ def stored(
 ) -> dict[Pair, Current]:
     """The memberships of those profiles: in all personas, or in these."""
     if personas is None:
-        cursor.execute(CURRENT, (project_id, list(profiles)))
+        cursor.execute(CURRENT, (project_id, lookups.int_array(profiles)))
     else:
-        cursor.execute(CURRENT_OF, (project_id, list(profiles), list(personas)))
+        cursor.execute(CURRENT_OF, (project_id, lookups.int_array(profiles), lookups.int_array(personas)))
     return {(profile, persona): Current(*rest) for profile, persona, *rest in cursor.fetchall()}

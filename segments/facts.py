@@ -61,7 +61,7 @@ def gather(
     than `now` are given too: they end the promise of an answer.
     """
     events, capped = _read_events(cursor, project_id, wanted, now)
-    cursor.execute(PROFILES, (project_id, list(wanted)))
+    cursor.execute(PROFILES, (project_id, lookups.int_array(wanted)))
     return {
         id_: Facts(
             profile=public_id,

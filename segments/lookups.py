@@ -1,6 +1,7 @@
 """The one statement that reads the events of many profiles: its text and its parameters. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,6 +11,7 @@ ANY = 0  # the name_id that stands for events of all names; PostgreSQL never see
 KEYS_AT_ONCE = 40  # PostgreSQL's functions take at most 100 arguments
 
 Shape = tuple[tuple[str, ...], tuple[str, ...]]  # keys of properties, of context
+Branch = tuple[bool, bool]  # of any name, the oldest
 
 
 class PlanRow(msgspec.Struct, frozen=True):
@@ -36,18 +38,19 @@ class Request(NamedTuple):
     oldest: bool
 
     @property
-    def branch(self) -> tuple[bool, bool]:
+    def branch(self) -> Branch:
         return self.row.name_id == ANY, self.oldest
 
 
 def requests(wanted: Iterable[tuple[int, PlanRow, int]]) -> list[Request]:
-    """The lookups for (profile, row, earliest), those of one kind together."""
-    found = []
+    """The lookups for (profile, row, earliest), those of one branch together."""
+    branches: dict[Branch, list[Request]] = {}
     for profile, row, earliest in wanted:
-        found.append(Request(profile, row, earliest, oldest=False))
+        of_any = row.name_id == ANY
+        branches.setdefault((of_any, False), []).append(Request(profile, row, earliest, oldest=False))
         if row.oldest:
-            found.append(Request(profile, row, earliest, oldest=True))
-    return sorted(found, key=lambda request: request.branch)
+            branches.setdefault((of_any, True), []).append(Request(profile, row, earliest, oldest=True))
+    return [request for some in branches.values() for request in some]
 
 
 def statement(project_id: int, asked: Sequence[Request], now: int) -> tuple[str, dict[str, Any]]:
@@ -69,25 +72,31 @@ def statement(project_id: int, asked: Sequence[Request], now: int) -> tuple[str,
     parameters: dict[str, Any] = {name: key for key, name in keys.items()}
     parameters |= {"project": project_id, "cap": CAP, "now": now}
     parts: list[str] = []
-    for branch in dict.fromkeys(request.branch for request in asked):
-        of_any, oldest = branch
+    at = 0
+    for (of_any, oldest), some in groupby(asked, key=lambda request: request.branch):
         names = {f"{table}_name": "" if of_any else f"and {table}.name_id = r.name" for table in "en"}
-        at = next(index for index, request in enumerate(asked) if request.branch == branch)
+        of_branch = list(some)
+        parameters |= _columns(len(parts), at, of_branch, shapes)
         parts.append(BRANCH.format(n=len(parts), rows=(OLDEST if oldest else NEWEST).format(**cut, **names)))
-        parameters |= _columns(len(parts) - 1, at, [request for request in asked if request.branch == branch], shapes)
+        at += len(of_branch)
     return " union all ".join(parts), parameters
 
 
 def _columns(n: int, at: int, asked: Sequence[Request], shapes: Mapping[Shape, int]) -> dict[str, Any]:
     return {
         f"at{n}": at - 1,  # ordinality counts from 1
-        f"profile{n}": [request.profile for request in asked],
-        f"name{n}": [request.row.name_id for request in asked],
-        f"since{n}": [request.earliest - request.row.window for request in asked],
-        f"earliest{n}": [request.earliest for request in asked],
-        f"lim{n}": [CAP + 1 if request.row.limit is None else request.row.limit for request in asked],
-        f"shape{n}": [shapes[request.row.properties, request.row.context] for request in asked],
+        f"profile{n}": int_array(request.profile for request in asked),
+        f"name{n}": int_array(request.row.name_id for request in asked),
+        f"since{n}": int_array(request.earliest - request.row.window for request in asked),
+        f"earliest{n}": int_array(request.earliest for request in asked),
+        f"lim{n}": int_array(CAP + 1 if request.row.limit is None else request.row.limit for request in asked),
+        f"shape{n}": int_array(shapes[request.row.properties, request.row.context] for request in asked),
     }
+
+
+def int_array(numbers: Iterable[int]) -> str:
+    """PostgreSQL's text of an array: psycopg takes ten times as long to find out that these are plain numbers."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 BRANCH = """
