@@ -8,6 +8,7 @@ import msgspec
 
 CAP = 10_000  # newest events of one profile and name; a rule that would need more sees these, and is told so
 ANY = 0  # the name_id that stands for events of all names; PostgreSQL never sees it
+AHEAD = 86_400_000  # ms: nothing is received so long after `now`, which is the database's clock a moment ago
 KEYS_AT_ONCE = 40  # PostgreSQL's functions take at most 100 arguments
 
 Shape = tuple[tuple[str, ...], tuple[str, ...]]  # keys of properties, of context
@@ -70,7 +71,7 @@ def statement(project_id: int, asked: Sequence[Request], now: int) -> tuple[str,
         "context": _cut("e.context", [shape[1] for shape in shapes], keys),
     }
     parameters: dict[str, Any] = {name: key for key, name in keys.items()}
-    parameters |= {"project": project_id, "cap": CAP, "now": now}
+    parameters |= {"project": project_id, "cap": CAP, "now": now, "ahead": now + AHEAD}
     parts: list[str] = []
     at = 0
     for (of_any, oldest), some in groupby(asked, key=lambda request: request.branch):
@@ -114,29 +115,31 @@ where f.ts is not null
 
 # `earliest` may lie in the past: then the newest of that time are wanted beside all that came since.
 # For any name at all the profile's events are walked: mostly a few dozen. A step for each name costs ten times as much.
-# The conditions on received_at follow from those on ts (ts <= received_at): they are there to prune partitions.
+# The conditions on received_at follow from those on ts (ts <= received_at), and from the fact that nothing was received
+# after now: they are there to prune partitions, those made ahead too.
 NEWEST = """
         select e.ts, e.uid, {props} as props, {context} as context
         from ingestion_event e
         where e.project_id = %(project)s::bigint and e.profile_id = r.profile {e_name}
-          and e.received_at > r.since and e.ts > r.since
+          and e.received_at > r.since and e.received_at < %(ahead)s::bigint and e.ts > r.since
         order by e.ts desc, e.uid desc
         limit case when r.lim > %(cap)s::int then r.lim else least(%(cap)s::int + 1, r.lim + (
             select count(*) from ingestion_event n
             where n.project_id = %(project)s::bigint and n.profile_id = r.profile {n_name}
-              and n.received_at > r.earliest and n.ts > r.earliest)) end
+              and n.received_at > r.earliest and n.received_at < %(ahead)s::bigint and n.ts > r.earliest)) end
 """
 # And then the oldest one of each instant since: all that left the window meanwhile, and the one after them.
 OLDEST = """
         select e.ts, e.uid, {props} as props, {context} as context
         from ingestion_event e
         where e.project_id = %(project)s::bigint and e.profile_id = r.profile {e_name}
-          and e.received_at > r.since and e.ts > r.since
+          and e.received_at > r.since and e.received_at < %(ahead)s::bigint and e.ts > r.since
         order by e.ts, e.uid
         limit least(%(cap)s::int, 1 + (
             select count(*) from ingestion_event n
             where n.project_id = %(project)s::bigint and n.profile_id = r.profile {n_name}
-              and n.received_at > r.since and n.ts > r.since and n.ts <= r.since + (%(now)s::bigint - r.earliest)))
+              and n.received_at > r.since and n.received_at < %(ahead)s::bigint
+              and n.ts > r.since and n.ts <= r.since + (%(now)s::bigint - r.earliest)))
 """
 
 
