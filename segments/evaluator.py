@@ -10,16 +10,19 @@ from typing import Any
 
 import msgspec
 from django.db import connection, transaction
+from django.db.models import F
 from psycopg import Cursor
 
 from ingestion import stale
 from ingestion.stale import Mark
 from persona.lib import ids
+from persona.lib.log import get_logger
 from segments import changes, definitions, facts, lookups
 from segments.changes import Decided
 from segments.definitions import Definition, Definitions
 from segments.facts import Wanted
-from segments.judge import MERGE, Current, Flip, Verdict, judge
+from segments.judge import MERGE, NOBODY, Current, Flip, Verdict, judge
+from segments.models import Head, Persona
 from segments.rules import Facts
 
 MARK_ROWS = 256  # stale rows a turn: about as many apply transactions
@@ -71,7 +74,10 @@ class Work(msgspec.Struct):
     marks: dict[int, Mark]
     due: dict[Pair, int]
     now: int
+    failed: set[int] = msgspec.field(default_factory=set)  # personas whose rule could not be judged
 
+
+log = get_logger(__name__)
 
 _last_project = 0  # projects take turns in this process
 
@@ -86,6 +92,7 @@ def evaluate_some() -> int:
                 _last_project = project_id
                 _evaluate(work)
         if work is not None:
+            _set_aside(work)
             return len(work.marks) + len(work.due)
     return 0
 
@@ -229,17 +236,32 @@ def _decide(
     mark = work.marks.get(profile)
     for persona in personas:
         definition = defined.personas[persona]
-        verdict = judge(
-            partial(definition.compiled.value, known),
-            now=work.now,
-            version=definition.version,
-            current=current.get((profile, persona)),
-            mark=mark,
-            on_traits=definition.on_traits and mark is not None and not _named(mark, defined, definition),
-            event_at=partial(_event_at, known, definition.compiled.names),
-        )
-        if verdict.write:
-            yield Decided(profile, persona, shard, definition.version, verdict)
+        try:
+            verdict = judge(
+                partial(definition.compiled.value, known),
+                now=work.now,
+                version=definition.version,
+                current=current.get((profile, persona)),
+                mark=mark,
+                on_traits=definition.on_traits and mark is not None and not _named(mark, defined, definition),
+                event_at=partial(_event_at, known, definition.compiled.names),
+            )
+        except Exception:  # whatever a rule does on some data: the project's turn must not be rolled back for ever
+            log.exception("pair.not_judged", project=work.project_id, persona=persona, profile=profile)
+            work.failed.add(persona)
+            yield _untimed(work, defined.shards, (profile, persona), current.get((profile, persona), NOBODY))
+        else:
+            if verdict.write:
+                yield Decided(profile, persona, shard, definition.version, verdict)
+
+
+def _set_aside(work: Work) -> None:
+    """Personas that failed are judged no more until somebody saves them again. After the turn, which held lanes."""
+    if not work.failed:
+        return
+    failed = Persona.objects.filter(project_id=work.project_id, pk__in=work.failed, status__in=definitions.EVALUATED)
+    failed.update(status=Persona.Status.ERROR)
+    Head.objects.filter(project_id=work.project_id).update(rules_version=F("rules_version") + 1)
 
 
 def _named(mark: Mark, defined: Definitions, definition: Definition) -> bool:
@@ -264,7 +286,7 @@ def leave(project_id: int, shards: int, pair: Pair, current: Current, *, cause: 
 
 
 def _untimed(work: Work, shards: int, pair: Pair, current: Current) -> Decided:
-    """A timer of a persona that is not judged at present (paused): it ends; whoever resumes it judges everybody."""
+    """A timer of a persona that is not judged at present (paused, failed): it ends; who resumes it judges everybody."""
     verdict = Verdict((), is_member=current.is_member, since=current.since, recheck_at=None, write=True)
     return Decided(pair[0], pair[1], ids.shard_of(work.project_id, pair[0], shards), current.version, verdict)
 

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ingestion.models import StaleProfiles
 from keys.models import Project
-from segments import evaluator
-from segments.models import Change, Head, Membership
+from segments import definitions, evaluator
+from segments.models import Change, Head, Membership, Persona
+from segments.rules import Facts
+from segments.services import update_persona
 from tests.ingestion.applying import alias, apply_all, apply_events, identify, put, statements, track
 from tests.segments.living import (
     assert_log_is_state,
@@ -180,3 +183,26 @@ def test_the_statements_do_not_grow_with_the_profiles(shop: Project, tmp_path: P
             assert evaluator.evaluate_some() == people
         counts.append(len(sent))
     assert counts[1] == counts[2] <= 20
+
+
+def test_a_rule_that_fails_on_somebody_stops_only_its_own_persona(shop: Project) -> None:
+    broken, _ = persona(shop, "broken", viewed(1)), persona(shop, "seen", viewed(1))
+    put(shop, track(userId="alice"), received_at=now_ms())
+    settle()
+    with evaluator.raw_cursor() as cursor:
+        defined = definitions.of_project(cursor, shop.pk)
+
+    def fails(facts: Facts, now: int) -> int:
+        raise ZeroDivisionError
+
+    sound = defined.personas[broken.pk]
+    compiled = msgspec.structs.replace(sound.compiled, value=fails)
+    defined.personas[broken.pk] = msgspec.structs.replace(sound, compiled=compiled)  # a fault, planted
+    put(shop, track(userId="bob"), received_at=now_ms())
+    settle()
+    broken.refresh_from_db()
+    assert broken.status == Persona.Status.ERROR
+    assert (members(shop, "seen"), members(shop, "broken")) == ({"alice", "bob"}, {"alice"})
+    update_persona(persona=broken, changes={"status": "live"}, actor="alice")
+    settle()
+    assert members(shop, "broken") == {"alice", "bob"}
