@@ -4,6 +4,7 @@ import time
 
 from celery import shared_task, signals
 
+from ingestion import partitions
 from ingestion.tasks import apply_some
 from segments import backfill as pages
 from segments import publisher, upkeep
@@ -26,6 +27,7 @@ def drain() -> None:
 @shared_task(name="segments.sweep", ignore_result=True)
 def sweep() -> None:
     """The safety net, once a second: whatever a lost nudge left lying."""
+    partitions.learn()
     drain()
     if pages.waits():
         publisher.wake(publisher.BACKFILL)
