@@ -12,6 +12,7 @@ import msgspec
 from django.db import connection, transaction
 from django.db.models import F
 from psycopg import Cursor
+from psycopg.pq import Format
 
 from ingestion import stale
 from ingestion.stale import Mark
@@ -105,9 +106,11 @@ def marks_wait() -> bool:
 
 
 def raw_cursor() -> Rows:
-    """A cursor of psycopg's own on Django's connection: server-side parameters and prepared statements."""
+    """A cursor of psycopg's own on Django's connection: parameters at the server, prepared statements, binary rows."""
     connection.ensure_connection()
-    return Cursor(connection.connection)
+    cursor: Rows = Cursor(connection.connection)
+    cursor.format = Format.BINARY
+    return cursor
 
 
 def clock(cursor: Rows) -> int:
