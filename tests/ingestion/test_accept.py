@@ -175,6 +175,7 @@ def test_json_under_another_name(media_type: str, shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("encoding", "packed"),
     [("gzip", gzip.compress(BODY)), ("GZIP", gzip.compress(BODY)), ("deflate", zlib.compress(BODY))],
+    ids=["gzip", "GZIP", "deflate"],
 )
 def test_a_compressed_body_is_kept_inflated(encoding: str, packed: bytes, shop: Shop) -> None:
     assert shop.post(packed, content_encoding=encoding).status == 202
@@ -186,7 +187,11 @@ def test_a_gzip_body_of_several_members(shop: Shop) -> None:
     assert [bytes(row.body) for row in shop.rows()] == [BODY]
 
 
-@pytest.mark.parametrize("more", [b"garbage", b"\x00", gzip.compress(b"")[:-1], gzip.compress(b"") * 100])
+@pytest.mark.parametrize(
+    "more",
+    [b"garbage", b"\x00", gzip.compress(b"")[:-1], gzip.compress(b"") * 100],
+    ids=["garbage", "zero", "cut", "too many"],
+)
 def test_nothing_of_a_gzip_body_is_passed_over(more: bytes, shop: Shop) -> None:
     assert shop.post(gzip.compress(BODY) + more, content_encoding="gzip").code == "request.encoding_broken"
 
