@@ -21,8 +21,8 @@ from segments.judge import DEFINITION, Current, judge
 from segments.models import Persona
 from segments.rules import Facts
 
-# Some 10 to 50 ms under the shard's lock: up to 200 profiles of one persona, 25 of 40 personas.
-PAGE = 200
+# Some 10 to 50 ms under the shard's lock: up to 500 profiles of one persona, 25 of 40 personas.
+PAGE = 500
 PAIRS = 1_000
 TOGETHER = 40
 
