@@ -126,10 +126,10 @@ def test_a_rule_that_can_no_longer_be_read_stops_only_its_own_persona(crowd: Pro
     assert members(crowd, "broken") == {"alice", "bob"}
 
 
-def test_a_backfill_goes_page_by_page_and_can_be_cut_anywhere(shop: Project) -> None:
-    users = [track(userId=f"user-{number}") for number in range(backfill.PAGE + 5)]
-    put(shop, *users[:200], received_at=now_ms())
-    put(shop, *users[200:], received_at=now_ms())
+def test_a_backfill_goes_page_by_page_and_can_be_cut_anywhere(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfill, "PAGE", 10)
+    users = [track(userId=f"user-{number}") for number in range(200)]
+    put(shop, *users, received_at=now_ms())
     settle()
     create_persona(project=shop, slug="seen", name="", rule={"v": 1, "rule": viewed(1)}, actor="alice")
     pages = 0
@@ -138,7 +138,17 @@ def test_a_backfill_goes_page_by_page_and_can_be_cut_anywhere(shop: Project) -> 
         inside = Membership.objects.filter(project=shop, is_member=True).count()
         assert inside == len(log(shop))
     assert inside == len(users)
-    assert pages >= shop.shards
+    assert pages >= len(users) // 10 > shop.shards
+
+
+def test_personas_that_wait_at_the_same_place_share_their_pages(crowd: Project) -> None:
+    for number in range(3):
+        create_persona(project=crowd, slug=f"p{number}", name="", rule={"v": 1, "rule": viewed(1)}, actor="alice")
+    pages = 0
+    while backfill.backfill_some():
+        pages += 1
+    assert pages == crowd.shards
+    assert [members(crowd, f"p{number}") for number in range(3)] == [{"alice", "bob"}] * 3
 
 
 def test_live_events_go_on_while_a_backfill_waits(crowd: Project) -> None:
