@@ -74,11 +74,12 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What a page was: the jobs that went on, the profiles, and whether they were the last."""
+    """What a page was: the jobs that went on, the profiles, whether they were the last; the personas that failed."""
 
     jobs: list[Job]
     profiles: list[int]
     done: bool
+    failed: set[int] = msgspec.field(default_factory=set)
 
 
 def backfill_some() -> int:
@@ -93,6 +94,7 @@ def backfill_some() -> int:
             if row is None:
                 continue
             seen = _page(cursor, Job(*row))
+        definitions.set_aside(project_id, seen.failed)
         if seen.done:
             for job in seen.jobs:
                 _finish(job.project_id, job.persona_id, job.version)
@@ -116,6 +118,8 @@ def _page(cursor: Cursor[tuple[Any, ...]], job: Job) -> Seen:
     defined = definitions.of_project(cursor, job.project_id)
     if job.persona_id in defined.personas:
         seen = _judge_page(cursor, defined, [job, *_along(cursor, defined, job)])
+    elif Persona.objects.filter(pk=job.persona_id, project_id=job.project_id, status=Persona.Status.ERROR).exists():
+        seen = Seen([job], [], done=True)  # its members stay as they are until somebody saves it again
     else:
         seen = _leave_page(cursor, defined, job)
     last = max(seen.profiles, default=job.cursor)
@@ -134,14 +138,16 @@ def _judge_page(cursor: Cursor[tuple[Any, ...]], defined: Definitions, jobs: lis
     most = min(PAGE, PAIRS // len(jobs))
     cursor.execute(PROFILES, (project_id, shard, jobs[0].cursor, most))
     profiles = [profile for (profile,) in cursor.fetchall()]
+    failed: set[int] = set()
     if profiles:
-        changes.record(cursor, project_id, _judged(cursor, defined, jobs, profiles))
-    return Seen(jobs, profiles, len(profiles) < most)
+        changes.record(cursor, project_id, _judged(cursor, defined, jobs, profiles, failed))
+    return Seen(jobs, profiles, len(profiles) < most, failed)
 
 
 def _judged(
-    cursor: Cursor[tuple[Any, ...]], defined: Definitions, jobs: list[Job], profiles: list[int]
+    cursor: Cursor[tuple[Any, ...]], defined: Definitions, jobs: list[Job], profiles: list[int], failed: set[int]
 ) -> list[Decided]:
+    """The verdicts; who cannot be judged is left where they are, and the persona is noted in `failed`."""
     project_id, personas = jobs[0].project_id, frozenset(job.persona_id for job in jobs)
     now = evaluator.clock(cursor)
     plan = defined.plan(personas)
@@ -152,11 +158,16 @@ def _judged(
             due[profile] = one.recheck_at
     wanted = {profile: Wanted(plan, due.get(profile, now)) for profile in profiles}
     known = facts.gather(cursor, project_id, wanted, retention=defined.retention, now=now)
-    return [
-        _decided(defined.personas[job.persona_id], job, fact, current.get((profile, job.persona_id)), profile, now)
-        for profile, fact in known.items()
-        for job in jobs
-    ]
+    decided = []
+    for profile, fact in known.items():
+        for job in jobs:
+            definition, pair = defined.personas[job.persona_id], (profile, job.persona_id)
+            try:
+                decided.append(_decided(definition, job, fact, current.get(pair), profile, now))
+            except Exception:  # whatever a rule does on some data: the other personas of the page go on
+                log.exception("pair.not_judged", project=project_id, persona=job.persona_id, profile=profile)
+                failed.add(job.persona_id)
+    return decided
 
 
 def _decided(

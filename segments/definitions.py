@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from django.db.models import F
 from psycopg import Cursor
 
 from ingestion import stale
@@ -12,7 +13,7 @@ from keys.models import Project
 from persona.lib.log import get_logger
 from segments import facts, rules
 from segments.lookups import PlanRow
-from segments.models import Persona
+from segments.models import Head, Persona
 from segments.rules import Compiled, Rule
 
 log = get_logger(__name__)
@@ -142,6 +143,15 @@ def _defined(persona: Persona, documents: Mapping[str, Any]) -> Definition | Non
         log.error("persona.unreadable", project=persona.project_id, persona=persona.pk, path=error.path)
         Persona.objects.filter(pk=persona.pk, status__in=EVALUATED).update(status=Persona.Status.ERROR)
         return None
+
+
+def set_aside(project_id: int, failed: set[int]) -> None:
+    """Personas that failed are judged no more until somebody saves them again. After the turn, which held lanes."""
+    if not failed:
+        return
+    personas = Persona.objects.filter(project_id=project_id, pk__in=failed, status__in=EVALUATED)
+    personas.update(status=Persona.Status.ERROR)
+    Head.objects.filter(project_id=project_id).update(rules_version=F("rules_version") + 1)
 
 
 def alone(persona: Persona) -> Definitions:

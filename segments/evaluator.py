@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 from django.db import connection, transaction
-from django.db.models import F
 from psycopg import Cursor
 from psycopg.pq import Format
 
@@ -23,7 +22,6 @@ from segments.changes import Decided
 from segments.definitions import Definition, Definitions
 from segments.facts import Wanted
 from segments.judge import MERGE, NOBODY, Current, Flip, Verdict, judge
-from segments.models import Head, Persona
 from segments.rules import Facts
 
 MARK_ROWS = 256  # stale rows a turn: about as many apply transactions
@@ -93,7 +91,7 @@ def evaluate_some() -> int:
                 _last_project = project_id
                 _evaluate(work)
         if work is not None:
-            _set_aside(work)
+            definitions.set_aside(work.project_id, work.failed)
             return len(work.marks) + len(work.due)
     return 0
 
@@ -256,15 +254,6 @@ def _decide(
         else:
             if verdict.write:
                 yield Decided(profile, persona, shard, definition.version, verdict)
-
-
-def _set_aside(work: Work) -> None:
-    """Personas that failed are judged no more until somebody saves them again. After the turn, which held lanes."""
-    if not work.failed:
-        return
-    failed = Persona.objects.filter(project_id=work.project_id, pk__in=work.failed, status__in=definitions.EVALUATED)
-    failed.update(status=Persona.Status.ERROR)
-    Head.objects.filter(project_id=work.project_id).update(rules_version=F("rules_version") + 1)
 
 
 def _named(mark: Mark, defined: Definitions, definition: Definition) -> bool:

@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from ingestion.tasks import apply_some
 from keys.models import AuditEntry, Project
 from persona.lib.problems import Problem
-from segments import backfill
+from segments import backfill, definitions, evaluator
 from segments.evaluator import evaluate_some
 from segments.models import Change, Membership, Persona, PersonaVersion
+from segments.rules import Facts
 from segments.services import create_persona, delete_persona, update_persona
 from tests.ingestion.applying import put, track
 from tests.segments.living import log, members, never, now_ms, persona, settle, settle_until, viewed
@@ -149,6 +151,25 @@ def test_personas_that_wait_at_the_same_place_share_their_pages(crowd: Project) 
         pages += 1
     assert pages == crowd.shards
     assert [members(crowd, f"p{number}") for number in range(3)] == [{"alice", "bob"}] * 3
+
+
+def test_a_rule_that_fails_in_a_backfill_stops_only_its_own_persona(crowd: Project) -> None:
+    broken = persona(crowd, "broken", viewed(1))
+
+    def fails(facts: Facts, now: int) -> int:
+        raise ZeroDivisionError
+
+    update_persona(persona=broken, changes={"rule": {"v": 1, "rule": viewed(2)}}, actor="alice")
+    create_persona(project=crowd, slug="seen", name="", rule={"v": 1, "rule": viewed(1)}, actor="alice")
+    with evaluator.raw_cursor() as cursor:
+        defined = definitions.of_project(cursor, crowd.pk)
+    sound = defined.personas[broken.pk]
+    compiled = msgspec.structs.replace(sound.compiled, value=fails)
+    defined.personas[broken.pk] = msgspec.structs.replace(sound, compiled=compiled)  # a fault, planted
+    settle()
+    broken.refresh_from_db()
+    assert broken.status == Persona.Status.ERROR
+    assert members(crowd, "broken") == members(crowd, "seen") == {"alice", "bob"}
 
 
 def test_live_events_go_on_while_a_backfill_waits(crowd: Project) -> None:
