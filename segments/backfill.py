@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from psycopg import Cursor
 
 from persona.lib.log import get_logger
-from segments import changes, definitions, evaluator, facts
+from segments import changes, cursors, definitions, evaluator, facts, memberships
 from segments.changes import Decided
 from segments.definitions import Definition, Definitions
 from segments.facts import Wanted
@@ -88,7 +88,7 @@ def backfill_some() -> int:
         found.execute("select distinct project_id from segments_backfilljob where not done")
         projects = [project_id for (project_id,) in found.fetchall()]
     for project_id in projects:
-        with transaction.atomic(), evaluator.raw_cursor() as cursor:
+        with transaction.atomic(), cursors.raw_cursor() as cursor:
             cursor.execute(TAKE, (project_id,))
             row = cursor.fetchone()
             if row is None:
@@ -149,9 +149,9 @@ def _judged(
 ) -> list[Decided]:
     """The verdicts; who cannot be judged is left where they are, and the persona is noted in `failed`."""
     project_id, personas = jobs[0].project_id, frozenset(job.persona_id for job in jobs)
-    now = evaluator.clock(cursor)
+    now = cursors.clock(cursor)
     plan = defined.plan(personas)
-    current = evaluator.stored(cursor, project_id, profiles, personas)
+    current = memberships.stored(cursor, project_id, profiles, personas)
     due: dict[int, int] = {}
     for (profile, _), one in current.items():
         if one.recheck_at is not None and one.recheck_at < due.get(profile, now):
@@ -181,8 +181,8 @@ def _leave_page(cursor: Cursor[tuple[Any, ...]], defined: Definitions, job: Job)
     cursor.execute(MEMBERS, (job.project_id, job.persona_id, job.shard, job.cursor, PAGE))
     profiles = [profile for (profile,) in cursor.fetchall()]
     if profiles:
-        now = evaluator.clock(cursor)
-        current = evaluator.stored(cursor, job.project_id, profiles, [job.persona_id])
+        now = cursors.clock(cursor)
+        current = memberships.stored(cursor, job.project_id, profiles, [job.persona_id])
         decided = [
             evaluator.leave(job.project_id, defined.shards, pair, one, cause=DEFINITION, now=now)
             for pair, one in current.items()

@@ -6,75 +6,21 @@ is there again. What is written goes through segments.changes.
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
 
-import msgspec
-from django.db import connection, transaction
-from psycopg import Cursor
-from psycopg.pq import Format
+from django.db import transaction
 
 from ingestion import stale
 from ingestion.stale import Mark
 from persona.lib import ids
 from persona.lib.log import get_logger
-from segments import changes, definitions, facts, lookups
+from segments import changes, claim, cursors, definitions, facts, lookups, memberships
 from segments.changes import Decided
+from segments.claim import Work
 from segments.definitions import Definition, Definitions
 from segments.facts import Wanted
 from segments.judge import MERGE, NOBODY, Current, Flip, Verdict, judge
+from segments.memberships import Pair
 from segments.rules import Facts
-
-MARK_ROWS = 256  # stale rows a turn: about as many apply transactions
-TIMERS = 2_000  # due timers a turn
-
-CANDIDATES = """
-select project_id from (
-    select distinct project_id from ingestion_staleprofiles
-    union
-    select l.project_id from segments_lane l where exists (
-        select from segments_membership m where m.project_id = l.project_id and m.shard = l.shard
-            and m.recheck_at <= floor(extract(epoch from statement_timestamp()) * 1000)::bigint)
-) waiting order by project_id <= %s, project_id
-"""
-LOCK = """
-select shard from segments_lane l where project_id = %s and (
-    exists (select from ingestion_staleprofiles s where s.project_id = l.project_id and s.shard = l.shard)
-    or exists (
-        select from segments_membership m where m.project_id = l.project_id and m.shard = l.shard
-            and m.recheck_at <= floor(extract(epoch from statement_timestamp()) * 1000)::bigint))
-order by shard for update of l skip locked
-"""
-CLAIM = """
-delete from ingestion_staleprofiles where project_id = %(project)s and (shard, id) in (
-    select shard, id from ingestion_staleprofiles
-    where project_id = %(project)s and shard = any(%(shards)s) order by id limit %(most)s)
-returning items
-"""
-DUE = """
-select profile_id, persona_id, recheck_at from segments_membership
-where project_id = %s and shard = any(%s) and recheck_at <= %s order by recheck_at limit %s
-"""
-CURRENT = """
-select profile_id, persona_id, is_member, since, version, recheck_at from segments_membership
-where project_id = %s and profile_id = any(%s::bigint[])
-"""
-CURRENT_OF = f"{CURRENT} and persona_id = any(%s::bigint[])"
-NOW = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
-
-Rows = Cursor[tuple[Any, ...]]
-Pair = tuple[int, int]  # profile id, persona id
-
-
-class Work(msgspec.Struct):
-    """What one turn has claimed: marks by profile, due instants by pair, and the clock after the claim."""
-
-    project_id: int
-    shards: list[int]
-    marks: dict[int, Mark]
-    due: dict[Pair, int]
-    now: int
-    failed: set[int] = msgspec.field(default_factory=set)  # personas whose rule could not be judged
-
 
 log = get_logger(__name__)
 
@@ -84,9 +30,9 @@ _last_project = 0  # projects take turns in this process
 def evaluate_some() -> int:
     """One turn: the profiles and timers judged; 0 when there was nothing to do or others hold the lanes."""
     global _last_project
-    for project_id in _candidates():
+    for project_id in claim.candidates(_last_project):
         with transaction.atomic():
-            work = _claim(project_id)
+            work = claim.claim(project_id)
             if work is not None:
                 _last_project = project_id
                 _evaluate(work)
@@ -96,66 +42,10 @@ def evaluate_some() -> int:
     return 0
 
 
-def marks_wait() -> bool:
-    """Whether any profile waits to be judged for something that happened to it."""
-    with raw_cursor() as cursor:
-        cursor.execute("select exists (select from ingestion_staleprofiles)")
-        return bool((cursor.fetchone() or (False,))[0])
-
-
-def raw_cursor() -> Rows:
-    """A cursor of psycopg's own on Django's connection: parameters at the server, prepared statements, binary rows."""
-    connection.ensure_connection()
-    cursor: Rows = Cursor(connection.connection)
-    cursor.format = Format.BINARY
-    return cursor
-
-
-def clock(cursor: Rows) -> int:
-    """The database's clock, ms, rounded down: read it after the claim, so that no event of it is later."""
-    cursor.execute(NOW)
-    (now,) = cursor.fetchone() or (0,)
-    return int(now)
-
-
-def _candidates() -> list[int]:
-    with raw_cursor() as cursor:
-        cursor.execute(CANDIDATES, (_last_project,))
-        return [project_id for (project_id,) in cursor.fetchall()]
-
-
-def _claim(project_id: int) -> Work | None:
-    with raw_cursor() as cursor:
-        cursor.execute(LOCK, (project_id,))
-        shards = [shard for (shard,) in cursor.fetchall()]
-        if not shards:
-            return None
-        cursor.execute(CLAIM, {"project": project_id, "shards": shards, "most": MARK_ROWS})
-        marks = united(mark for (items,) in cursor.fetchall() for mark in stale.decode(items))
-        now = clock(cursor)
-        cursor.execute(DUE, (project_id, shards, now, TIMERS))
-        due = {(profile, persona): recheck for profile, persona, recheck in cursor.fetchall()}
-    return Work(project_id, shards, marks, due, now) if marks or due else None
-
-
-def united(marks: Iterable[Mark]) -> dict[int, Mark]:
-    """One mark per profile: what happened is united, the trigger is the event received last."""
-    by_profile: dict[int, Mark] = {}
-    for mark in marks:
-        other = by_profile.get(mark.profile)
-        if other is not None:
-            newest = max(mark, other, key=lambda m: (m.received_at, m.ts, m.uid))
-            mark = msgspec.structs.replace(
-                newest, what=mark.what | other.what, names=tuple(sorted({*mark.names, *other.names}))
-            )
-        by_profile[mark.profile] = mark
-    return by_profile
-
-
 def _evaluate(work: Work) -> None:
-    with raw_cursor() as cursor:
+    with cursors.raw_cursor() as cursor:
         defined = definitions.of_project(cursor, work.project_id)
-        current = stored(cursor, work.project_id, {*work.marks, *(profile for profile, _ in work.due)})
+        current = memberships.stored(cursor, work.project_id, {*work.marks, *(profile for profile, _ in work.due)})
         touched = _touched(work, defined, current)
         known = facts.gather(
             cursor, work.project_id, _wanted(work, defined, touched, current), retention=defined.retention, now=work.now
@@ -281,14 +171,3 @@ def _untimed(work: Work, shards: int, pair: Pair, current: Current) -> Decided:
     """A timer of a persona that is not judged at present (paused, failed): it ends; who resumes it judges everybody."""
     verdict = Verdict((), is_member=current.is_member, since=current.since, recheck_at=None, write=True)
     return Decided(pair[0], pair[1], ids.shard_of(work.project_id, pair[0], shards), current.version, verdict)
-
-
-def stored(
-    cursor: Rows, project_id: int, profiles: Iterable[int], personas: Iterable[int] | None = None
-) -> dict[Pair, Current]:
-    """The memberships of those profiles: in all personas, or in these."""
-    if personas is None:
-        cursor.execute(CURRENT, (project_id, lookups.int_array(profiles)))
-    else:
-        cursor.execute(CURRENT_OF, (project_id, lookups.int_array(profiles), lookups.int_array(personas)))
-    return {(profile, persona): Current(*rest) for profile, persona, *rest in cursor.fetchall()}

@@ -7,7 +7,7 @@ import msgspec
 from ingestion.models import Profile
 from persona.lib.clock import rfc3339
 from persona.lib.problems import Problem
-from segments import definitions, evaluator, facts, past, rules
+from segments import cursors, definitions, facts, past, rules
 from segments.facts import Wanted
 from segments.models import Membership, Persona
 from segments.rules import Explanation
@@ -35,8 +35,8 @@ def explain(*, persona: Persona, profile: Profile, at: int | None = None) -> Ans
     """Explain one pair. at: ms, the present unless given. Raises Problem 400 explain.before_retention."""
     project_id = persona.project_id
     defined = definitions.alone(persona)
-    with evaluator.raw_cursor() as cursor:
-        now = evaluator.clock(cursor)
+    with cursors.raw_cursor() as cursor:
+        now = cursors.clock(cursor)
         instant = now if at is None else at
         if instant < now - defined.retention:
             raise Problem(400, "explain.before_retention", "That is before the retention: what held then is not known.")

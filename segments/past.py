@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from segments.evaluator import Rows
+from segments.cursors import Rows
 from segments.lookups import PlanRow
 from segments.rules import Facts, Row, facts_from
 

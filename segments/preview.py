@@ -10,7 +10,7 @@ from django.db import connection
 
 from ingestion.models import Profile
 from keys.models import Project
-from segments import definitions, evaluator, facts, reading, services
+from segments import cursors, definitions, facts, memberships, reading, services
 from segments.definitions import Definitions
 from segments.facts import Wanted
 from segments.models import Persona
@@ -56,7 +56,7 @@ def preview(*, project: Project, rule: Any, persona: Persona | None = None, budg
     entering: list[int] = []
     leaving: list[int] = []
     enter = leave = stay = seen = last = 0
-    with evaluator.raw_cursor() as cursor:
+    with cursors.raw_cursor() as cursor:
         defined = definitions.alone(proposed)
         defined.learn_names(cursor, project.pk)
     while (profiles := _page(project.pk, last)) and time.monotonic() < deadline:
@@ -89,9 +89,9 @@ def _judged(defined: Definitions, project_id: int, persona_id: int, profiles: li
     """Of these profiles: the members now, and those who would be."""
     (definition,) = defined.personas.values()
     plan = defined.plan(frozenset(defined.personas))
-    with evaluator.raw_cursor() as cursor:
-        now = evaluator.clock(cursor)
-        current = evaluator.stored(cursor, project_id, profiles, [persona_id])
+    with cursors.raw_cursor() as cursor:
+        now = cursors.clock(cursor)
+        current = memberships.stored(cursor, project_id, profiles, [persona_id])
         wanted = {profile: Wanted(plan, now) for profile in profiles}
         known = facts.gather(cursor, project_id, wanted, retention=defined.retention, now=now)
     members = {profile for (profile, _), one in current.items() if one.is_member}

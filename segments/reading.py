@@ -12,7 +12,7 @@ from django.db.models import Count
 from ingestion.models import Alias, Profile
 from keys.models import Project
 from persona.lib.clock import rfc3339
-from segments import definitions, evaluator, facts, future
+from segments import cursors, definitions, facts, future
 from segments.definitions import Definitions
 from segments.facts import Wanted
 from segments.models import Membership, Persona
@@ -112,9 +112,9 @@ def leaving(project: Project, pairs: Iterable[Pair]) -> dict[Pair, str | None]:
     wanted_pairs = list(pairs)
     if not wanted_pairs:
         return {}
-    with evaluator.raw_cursor() as cursor:
+    with cursors.raw_cursor() as cursor:
         defined = definitions.of_project(cursor, project.pk)
-        now = evaluator.clock(cursor)
+        now = cursors.clock(cursor)
         wanted = _wanted(defined, wanted_pairs, now)
         known = facts.gather(cursor, project.pk, wanted, retention=defined.retention, now=now) if wanted else {}
     return {

@@ -15,7 +15,7 @@ from keys.models import Project
 from persona.lib import ids
 from persona.lib.clock import MS_PER_DAY, rfc3339
 from persona.lib.problems import Problem
-from segments import definitions, evaluator, facts
+from segments import cursors, definitions, facts
 from segments.facts import Wanted
 from segments.future import turns
 from segments.models import Persona
@@ -46,9 +46,9 @@ def outlook(*, project: Project, event: Any, profile: Profile | None = None) -> 
     Raises Problem 400 with the code of the event's rejection.
     """
     happened = _read(event)
-    with evaluator.raw_cursor() as cursor:
+    with cursors.raw_cursor() as cursor:
         defined = definitions.of_project(cursor, project.pk)
-        now = evaluator.clock(cursor)
+        now = cursors.clock(cursor)
         known = facts_from(retention=project.retention)
         if profile is not None:
             wanted = {profile.pk: Wanted(defined.whole_plan(frozenset(defined.personas)), now)}

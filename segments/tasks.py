@@ -8,7 +8,8 @@ from ingestion import partitions
 from ingestion.tasks import apply_some
 from segments import backfill as pages
 from segments import publisher, upkeep
-from segments.evaluator import evaluate_some, marks_wait
+from segments.claim import marks_wait
+from segments.evaluator import evaluate_some
 
 BUDGET = 2.0  # seconds a task works before it makes room: a stop never waits longer
 YIELD = 0.02  # seconds between two pages of a backfill while live work waits: its lane is free only there

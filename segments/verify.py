@@ -15,11 +15,12 @@ from django.db import connection, transaction
 
 from ingestion import stale
 from keys.models import Project
-from segments import definitions, evaluator, facts
+from segments import cursors, definitions, facts, memberships
+from segments.cursors import Rows
 from segments.definitions import Definitions
-from segments.evaluator import Pair, Rows
 from segments.facts import Wanted
 from segments.judge import Current
+from segments.memberships import Pair
 from segments.models import Persona
 from segments.rules import INF
 
@@ -134,7 +135,7 @@ def _page(project_id: int, after: int) -> list[int]:
 @contextmanager
 def _snapshot() -> Iterator[Rows]:
     """One state of the database for several statements, without a lock that anybody would wait for."""
-    with transaction.atomic(), evaluator.raw_cursor() as cursor:
+    with transaction.atomic(), cursors.raw_cursor() as cursor:
         cursor.execute("set transaction isolation level repeatable read, read only")
         yield cursor
 
@@ -142,10 +143,10 @@ def _snapshot() -> Iterator[Rows]:
 def _look(project_id: int, profiles: list[int], report: Report, at: int | None) -> list[int]:
     """Compare a page; the profiles that have to be looked at again."""
     with _snapshot() as cursor:
-        now = evaluator.clock(cursor)
+        now = cursors.clock(cursor)
         defined = definitions.of_project(cursor, project_id)
         settled = _settled(project_id, defined)
-        current = evaluator.stored(cursor, project_id, profiles)
+        current = memberships.stored(cursor, project_id, profiles)
         marked = _marked(cursor, project_id)
         plan = defined.plan(settled)
         wanted = {profile: Wanted(plan, now) for profile in profiles if profile not in marked}

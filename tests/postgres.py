@@ -1,4 +1,4 @@
-"""A pytest plugin: without DATABASE_URL, a throw-away embedded PostgreSQL (no fsync) for this run."""
+"""A pytest plugin: a throw-away home for this run, and without DATABASE_URL an embedded PostgreSQL (no fsync) in it."""
 
 import os
 import shutil
@@ -10,15 +10,17 @@ import pytest
 from persona.embedded import Postgres
 
 _server: Postgres | None = None
+_home: Path | None = None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
     """Before pytest-django reads the settings."""
-    global _server
+    global _server, _home
+    base = _home = Path(tempfile.mkdtemp(prefix="persona-test-"))
+    os.environ["PERSONA_HOME"] = str(base)  # never that of an installation which runs from this folder
     if "DATABASE_URL" in os.environ:
         return
-    base = Path(tempfile.mkdtemp(prefix="persona-test-"))
     base.chmod(0o755)  # as root: PostgreSQL's own user has to get in
     _server = Postgres(base, durable=False).start()
     os.environ["DATABASE_URL"] = _server.dsn()
@@ -27,4 +29,5 @@ def pytest_load_initial_conftests() -> None:
 def pytest_unconfigure() -> None:
     if _server is not None:
         _server.stop()
-        shutil.rmtree(_server.base, ignore_errors=True)
+    if _home is not None:
+        shutil.rmtree(_home, ignore_errors=True)

@@ -38,6 +38,7 @@ def test_nothing_is_served_with_the_key_that_everybody_knows(
     program: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.TESTING = False
+    settings.SECRET_KEY = "insecure-only-for-commands-and-tests"
     assert "persona.E001" not in found()  # a command may run without
     monkeypatch.setattr(sys, "argv", [program])
     assert "PERSONA_SECRET_KEY" in found()["persona.E001"]

@@ -6,7 +6,7 @@ from typing import Any
 from ingestion import tasks as ingestion_tasks
 from ingestion.models import Alias
 from keys.models import Project
-from segments import backfill, evaluator
+from segments import backfill, cursors, evaluator
 from segments.models import Change, Head, Membership, Persona
 from segments.services import create_persona
 
@@ -65,8 +65,8 @@ def settle_until(project: Project, changes: int) -> None:
 
 
 def now_ms() -> int:
-    with evaluator.raw_cursor() as cursor:
-        return evaluator.clock(cursor)
+    with cursors.raw_cursor() as cursor:
+        return cursors.clock(cursor)
 
 
 def log(project: Project) -> list[tuple[str, str, str, str]]:

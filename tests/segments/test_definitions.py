@@ -8,7 +8,7 @@ import pytest
 from ingestion.tasks import apply_some
 from keys.models import AuditEntry, Project
 from persona.lib.problems import Problem
-from segments import backfill, definitions, evaluator
+from segments import backfill, cursors, definitions
 from segments.evaluator import evaluate_some
 from segments.models import Change, Membership, Persona, PersonaVersion
 from segments.rules import Facts
@@ -161,7 +161,7 @@ def test_a_rule_that_fails_in_a_backfill_stops_only_its_own_persona(crowd: Proje
 
     update_persona(persona=broken, changes={"rule": {"v": 1, "rule": viewed(2)}}, actor="alice")
     create_persona(project=crowd, slug="seen", name="", rule={"v": 1, "rule": viewed(1)}, actor="alice")
-    with evaluator.raw_cursor() as cursor:
+    with cursors.raw_cursor() as cursor:
         defined = definitions.of_project(cursor, crowd.pk)
     sound = defined.personas[broken.pk]
     compiled = msgspec.structs.replace(sound.compiled, value=fails)

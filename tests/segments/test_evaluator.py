@@ -7,7 +7,7 @@ import pytest
 
 from ingestion.models import StaleProfiles
 from keys.models import Project
-from segments import definitions, evaluator
+from segments import cursors, definitions, evaluator
 from segments.models import Change, Head, Membership, Persona
 from segments.rules import Facts
 from segments.services import update_persona
@@ -189,7 +189,7 @@ def test_a_rule_that_fails_on_somebody_stops_only_its_own_persona(shop: Project)
     broken, _ = persona(shop, "broken", viewed(1)), persona(shop, "seen", viewed(1))
     put(shop, track(userId="alice"), received_at=now_ms())
     settle()
-    with evaluator.raw_cursor() as cursor:
+    with cursors.raw_cursor() as cursor:
         defined = definitions.of_project(cursor, shop.pk)
 
     def fails(facts: Facts, now: int) -> int:

@@ -8,7 +8,7 @@ from ingestion import stale
 from ingestion.models import EventName
 from ingestion.stale import Mark
 from keys.models import Project
-from segments import definitions, evaluator
+from segments import cursors, definitions
 from segments.models import Change, Membership
 from tests.ingestion.applying import identify, put, track
 from tests.segments.living import everyone_of, log, members, never, now_ms, persona, settle, settle_until, viewed
@@ -71,7 +71,7 @@ def test_who_can_only_stay_where_they_are_is_not_judged(shop: Project) -> None:
     exact = persona(shop, "exact", {**viewed(2), "cmp": "eq"})
     put(shop, track(userId="alice"), received_at=now_ms())
     settle()
-    with evaluator.raw_cursor() as cursor:
+    with cursors.raw_cursor() as cursor:
         defined = definitions.of_project(cursor, shop.pk)
     name = EventName.objects.get(project=shop, name="page_viewed").id
 

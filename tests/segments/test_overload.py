@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from keys.models import Project
 from persona.lib.problems import Problem
-from segments import backfill, evaluator, services
+from segments import backfill, claim, services
 from segments.models import Change, Persona
 from tests.ingestion.applying import put, track
 from tests.segments.living import log, now_ms, persona, settle, viewed
@@ -26,7 +26,7 @@ def test_a_timer_beyond_those_a_turn_takes_still_leaves_at_its_exact_instant(
     for ts in (first, first + 100):  # the second puts the leave off; the stored timer stays with the first
         put(shop, track(userId="alice"), received_at=ts)
         settle()
-    monkeypatch.setattr(evaluator, "TIMERS", 0)  # so many others are due
+    monkeypatch.setattr(claim, "TIMERS", 0)  # so many others are due
     while now_ms() <= first + 100 + HOUR:
         pass
     again = now_ms()

@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 
 from segments import facts
-from segments.evaluator import raw_cursor
+from segments.cursors import raw_cursor
 from segments.facts import Wanted
 from segments.rules import compile_rule, merge_needs, parse
 from tests.rules.make import FINE, Scale

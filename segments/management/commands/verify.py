@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from keys.models import Project
 from persona.lib.clock import parse_instant
 from persona.lib.log import get_logger
-from segments import evaluator
+from segments import cursors
 from segments.verify import Report, verify
 
 SHOWN = 50  # differences printed; the number says how many there are
@@ -55,8 +55,8 @@ def _instant(given: str | None) -> int | None:
     if given is None:
         return None
     at = parse_instant(given)
-    with evaluator.raw_cursor() as cursor:
-        now = evaluator.clock(cursor)
+    with cursors.raw_cursor() as cursor:
+        now = cursors.clock(cursor)
     if at is None or at < now:
         raise CommandError("--at takes an instant in the future, such as 2030-01-31T12:00:00Z.")
     return at

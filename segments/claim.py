@@ -1,0 +1,95 @@
+"""Claim: what is waiting in a project's lanes, taken under their locks. A rollback puts everything back."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ingestion import stale
+from ingestion.stale import Mark
+from segments.cursors import clock, raw_cursor
+from segments.memberships import Pair
+
+MARK_ROWS = 256  # stale rows a turn: about as many apply transactions
+TIMERS = 2_000  # due timers a turn
+
+CANDIDATES = """
+select project_id from (
+    select distinct project_id from ingestion_staleprofiles
+    union
+    select l.project_id from segments_lane l where exists (
+        select from segments_membership m where m.project_id = l.project_id and m.shard = l.shard
+            and m.recheck_at <= floor(extract(epoch from statement_timestamp()) * 1000)::bigint)
+) waiting order by project_id <= %s, project_id
+"""
+LOCK = """
+select shard from segments_lane l where project_id = %s and (
+    exists (select from ingestion_staleprofiles s where s.project_id = l.project_id and s.shard = l.shard)
+    or exists (
+        select from segments_membership m where m.project_id = l.project_id and m.shard = l.shard
+            and m.recheck_at <= floor(extract(epoch from statement_timestamp()) * 1000)::bigint))
+order by shard for update of l skip locked
+"""
+CLAIM = """
+delete from ingestion_staleprofiles where project_id = %(project)s and (shard, id) in (
+    select shard, id from ingestion_staleprofiles
+    where project_id = %(project)s and shard = any(%(shards)s) order by id limit %(most)s)
+returning items
+"""
+DUE = """
+select profile_id, persona_id, recheck_at from segments_membership
+where project_id = %s and shard = any(%s) and recheck_at <= %s order by recheck_at limit %s
+"""
+
+
+class Work(msgspec.Struct):
+    """What one turn has claimed: marks by profile, due instants by pair, and the clock after the claim."""
+
+    project_id: int
+    shards: list[int]
+    marks: dict[int, Mark]
+    due: dict[Pair, int]
+    now: int
+    failed: set[int] = msgspec.field(default_factory=set)  # personas whose rule could not be judged
+
+
+def marks_wait() -> bool:
+    """Whether any profile waits to be judged for something that happened to it."""
+    with raw_cursor() as cursor:
+        cursor.execute("select exists (select from ingestion_staleprofiles)")
+        return bool((cursor.fetchone() or (False,))[0])
+
+
+def candidates(last_project: int) -> list[int]:
+    """Projects with anything to judge; they take turns, from the one after `last_project` on."""
+    with raw_cursor() as cursor:
+        cursor.execute(CANDIDATES, (last_project,))
+        return [project_id for (project_id,) in cursor.fetchall()]
+
+
+def claim(project_id: int) -> Work | None:
+    """The marks and due timers of the lanes that nobody else holds. Call it inside atomic()."""
+    with raw_cursor() as cursor:
+        cursor.execute(LOCK, (project_id,))
+        shards = [shard for (shard,) in cursor.fetchall()]
+        if not shards:
+            return None
+        cursor.execute(CLAIM, {"project": project_id, "shards": shards, "most": MARK_ROWS})
+        marks = united(mark for (items,) in cursor.fetchall() for mark in stale.decode(items))
+        now = clock(cursor)
+        cursor.execute(DUE, (project_id, shards, now, TIMERS))
+        due = {(profile, persona): recheck for profile, persona, recheck in cursor.fetchall()}
+    return Work(project_id, shards, marks, due, now) if marks or due else None
+
+
+def united(marks: Iterable[Mark]) -> dict[int, Mark]:
+    """One mark per profile: what happened is united, the trigger is the event received last."""
+    by_profile: dict[int, Mark] = {}
+    for mark in marks:
+        other = by_profile.get(mark.profile)
+        if other is not None:
+            newest = max(mark, other, key=lambda m: (m.received_at, m.ts, m.uid))
+            mark = msgspec.structs.replace(
+                newest, what=mark.what | other.what, names=tuple(sorted({*mark.names, *other.names}))
+            )
+        by_profile[mark.profile] = mark
+    return by_profile
