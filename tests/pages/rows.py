@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from ingestion.models import Profile, WriterLane
 from keys.models import Project
@@ -40,8 +40,9 @@ def as_applied(uid: str = "00" * 16, **more: Any) -> dict[str, Any]:
     return {**usual, "dialect": "pipeline", "batch": "b_1", "index": 0, "props": {}, **more}
 
 
+@transaction.atomic
 def apply(project: Project, *events: dict[str, Any]) -> None:
-    """One apply transaction, logged."""
+    """One apply transaction, logged: number and row are seen together or not at all, as the writer's are."""
     lane = WriterLane.objects.get(project=project)
     lane.applied_seq += 1
     lane.save(update_fields=["applied_seq"])
