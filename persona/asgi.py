@@ -11,11 +11,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "persona.settings")
 os.environ.setdefault("PERSONA_DATABASE_POOL", "10")
 django_application = get_asgi_application()  # sets Django up, which the imports below need
 
-from ingestion.api import INGEST  # noqa: E402
-from ingestion.inbox import inbox  # noqa: E402
-from persona.config import CONFIG  # noqa: E402
-from persona.lib.wire import Receive, Scope, Send  # noqa: E402
-from segments import publisher, stream  # noqa: E402
+from ingestion.api import INGEST  # noqa: E402 - after the set-up
+from ingestion.inbox import inbox  # noqa: E402 - after the set-up
+from persona.config import CONFIG  # noqa: E402 - after the set-up
+from persona.lib.wire import Receive, Scope, Send  # noqa: E402 - after the set-up
+from segments import publisher, stream  # noqa: E402 - after the set-up
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
