@@ -14,6 +14,7 @@ def main() -> None:
         sys.exit(run())
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db.utils import OperationalError
 
     from persona.lib.env import BadEnvironment
 
@@ -21,6 +22,19 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, BadEnvironment) as error:
         sys.exit(f"persona: {error}")
+    except OperationalError as error:
+        sys.exit(f"persona: {unreachable(error)}")
+
+
+def unreachable(error: Exception) -> str:
+    """One line for a database that does not answer; any other error is raised again."""
+    from psycopg import OperationalError
+
+    cause = error.__cause__
+    if not isinstance(cause, OperationalError) or cause.sqlstate is not None:
+        raise error
+    reason = str(cause).partition("\n")[0]
+    return f"{reason}. Start `manage.py up` (with the same PERSONA_HOME), or set DATABASE_URL."
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from functools import wraps
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db import OperationalError
 from django.utils import timezone
 
 from keys.models import ApiKey, Project
@@ -18,7 +17,7 @@ ACTOR = "manage.py"
 
 
 def one_line(handle: Callable[..., None]) -> Callable[..., None]:
-    """A refusal, or a database that is away, becomes an error message instead of a traceback."""
+    """A refusal becomes an error message instead of a traceback."""
 
     @wraps(handle)
     def guarded(*args: Any, **options: Any) -> None:
@@ -26,8 +25,6 @@ def one_line(handle: Callable[..., None]) -> Callable[..., None]:
             handle(*args, **options)
         except Problem as problem:
             raise CommandError(problem.detail) from None
-        except OperationalError as error:
-            raise CommandError(f"The database does not answer: {str(error).strip().partition(chr(10))[0]}") from None
 
     return guarded
 

@@ -38,6 +38,7 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.demo = self.path / "demo.json"
+        self._database = self.path / "database_url"
         # While starting, the file of the last run waits here: whoever waits for demo.json must not see an old one.
         self._earlier = self.path / "demo.earlier.json"
         self._lock: IO[str] | None = None
@@ -75,6 +76,13 @@ class Home:
         if not path.exists():
             _write_private(path, secrets.token_urlsafe(48))
         return path.read_text().strip()
+
+    def open_database(self, url: str) -> None:
+        """The embedded server runs at `url`: management commands that are given no DATABASE_URL find it here."""
+        _write_private(self._database, url)
+
+    def close_database(self) -> None:
+        self._database.unlink(missing_ok=True)
 
     def recall(self) -> Access | None:
         """The access of the last run, if its file is there and readable. Puts demo.json aside until `publish`."""

@@ -122,7 +122,20 @@ def database(name: str, url: str) -> dict[str, Any]:
     }
 
 
-DATABASE_URL = env.text("DATABASE_URL", "postgresql:///persona")
+def database_url() -> str:
+    """DATABASE_URL, or that of the embedded server which `manage.py up` runs on this home at this moment."""
+    running = PERSONA_HOME / "database_url"
+    if given := env.text("DATABASE_URL"):
+        return given
+    try:
+        return running.read_text()
+    except FileNotFoundError:
+        return "postgresql:///persona"
+    except PermissionError:
+        raise ImproperlyConfigured(f"{running} belongs to another user: run this as whoever runs `up`.") from None
+
+
+DATABASE_URL = database_url()
 INBOX_DATABASE_URL = env.text("INBOX_DATABASE_URL")
 DATABASES = {"default": database("DATABASE_URL", DATABASE_URL)}
 if INBOX_DATABASE_URL:

@@ -118,6 +118,7 @@ class Supervisor:
         self.server = Postgres(folder)
         self.server.start()
         self.environ["DATABASE_URL"] = self.server.dsn()
+        self.home.open_database(self.server.dsn())
         self.kept.append(Kept(Database(self.server), say, running=True))
 
     def _prepare(self, earlier: Access | None) -> Access:
@@ -173,6 +174,7 @@ class Supervisor:
         for child in self.children:
             child.kill()
         if self.server:
+            self.home.close_database()
             self.server.stop(patience=DATABASE_STOP_SECONDS)
 
 
