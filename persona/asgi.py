@@ -15,7 +15,8 @@ from ingestion.api import INGEST  # noqa: E402 - after the set-up
 from ingestion.inbox import inbox  # noqa: E402 - after the set-up
 from persona.config import CONFIG  # noqa: E402 - after the set-up
 from persona.lib.wire import Receive, Scope, Send  # noqa: E402 - after the set-up
-from segments import publisher, stream  # noqa: E402 - after the set-up
+from segments import publisher  # noqa: E402 - after the set-up
+from segments.streaming import route as stream  # noqa: E402 - after the set-up
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 

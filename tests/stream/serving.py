@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from keys.auth import ring
-from segments import stream
+from segments.streaming import route
 
 DEADLINE = 20.0  # seconds until a test that waits for something gives up
 
@@ -26,7 +26,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
 def served() -> Iterator[int]:
     """The port of a running server."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    config = uvicorn.Config(stream.app, log_config=None, lifespan="off", timeout_graceful_shutdown=1, access_log=False)
+    config = uvicorn.Config(route.app, log_config=None, lifespan="off", timeout_graceful_shutdown=1, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -8,7 +8,7 @@ import threading
 from django.db import connection, connections
 from pytest_django import Settings
 
-from segments.hub import open_streams
+from segments.streaming.hub import open_streams
 from tests.stream.conftest import Listen
 from tests.stream.listening import parse
 from tests.stream.serving import DEADLINE, until

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from segments.connection import begin, finish
+from segments.streaming.connection import begin, finish
 
 
 async def steps(gates: list[asyncio.Event], done: list[int]) -> None:

@@ -1,7 +1,7 @@
 """What a process remembers of a log for its streams."""
 
-from segments.feed import PIECES, Feed
 from segments.log import LogRow
+from segments.streaming.feed import PIECES, Feed
 
 
 def test_readers_that_ask_from_everywhere_do_not_fill_the_memory() -> None:

@@ -12,10 +12,10 @@ from django_eventstream.views import ListenerManager
 
 from keys.auth import ring
 from persona.lib.log import get_logger
-from segments import bell
-from segments.connection import Connection, channel
-from segments.follower import Follower, spawn
-from segments.reader import Reader
+from segments.streaming import line
+from segments.streaming.connection import Connection, channel
+from segments.streaming.follower import Follower, spawn
+from segments.streaming.reader import Reader
 
 log = get_logger(__name__)
 
@@ -38,7 +38,7 @@ class Hub:
         self._followers: dict[int, Follower] = {}
         self._beats: dict[int, float] = {}  # when the next heartbeat of a project is due
         self._loop = asyncio.get_running_loop()
-        self._tasks = [spawn(bell.listen(self._on_bell)), spawn(self._tick())]
+        self._tasks = [spawn(line.listen(self._on_bell)), spawn(self._tick())]
 
     @property
     def open(self) -> int:
@@ -72,7 +72,7 @@ class Hub:
             self.registry.remove_listener(connection)
 
     def _on_bell(self, project_id: int) -> None:
-        rung = list(self._followers) if project_id == bell.EVERY else [project_id]
+        rung = list(self._followers) if project_id == line.EVERY else [project_id]
         for followed in rung:
             if followed in self._followers:
                 self._followers[followed].ring()

@@ -11,7 +11,7 @@ from django_eventstream.views import Listener
 
 from keys.auth import Principal
 from persona.lib.wire import Send
-from segments.feed import Piece
+from segments.streaming.feed import Piece
 
 JITTER = 0.2  # of the maximum age: streams opened together do not all come back together
 

@@ -20,11 +20,11 @@ from persona.lib import sse, wire
 from persona.lib.log import get_logger
 from persona.lib.problems import Problem
 from persona.lib.wire import Receive, Scope, Send
-from segments import feed
-from segments.connection import Connection
-from segments.feed import Piece
-from segments.follower import Follower
-from segments.hub import Hub, here
+from segments.streaming import feed
+from segments.streaming.connection import Connection
+from segments.streaming.feed import Piece
+from segments.streaming.follower import Follower
+from segments.streaming.hub import Hub, here
 
 log = get_logger(__name__)
 

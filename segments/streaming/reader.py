@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 from django.db import connections
 
+from persona.lib.outage import Outage
 from segments import log
-from segments.outage import Outage
 
 LOST = (psycopg.OperationalError, psycopg.InterfaceError, OSError, TimeoutError)
 PATIENCE = 10.0  # seconds for one statement: all of ours are short walks along a key

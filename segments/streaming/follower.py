@@ -6,10 +6,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 from persona.lib.log import get_logger
-from segments import feed
-from segments.connection import Connection, Suspended, finish
-from segments.feed import Feed, Piece, framed, joined
-from segments.reader import Reader
+from segments.streaming import feed
+from segments.streaming.connection import Connection, Suspended, finish
+from segments.streaming.feed import Feed, Piece, framed, joined
+from segments.streaming.reader import Reader
 
 log = get_logger(__name__)
 
