@@ -35,6 +35,7 @@ def secret_key() -> str:
 
 
 SECRET_KEY = secret_key()
+SECRET_KEY_FALLBACKS = env.words("PERSONA_SECRET_KEY_FALLBACKS")  # former keys: still read, never written with
 ALLOWED_HOSTS = env.words("PERSONA_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]") + (["testserver"] if TESTING else [])
 CSRF_TRUSTED_ORIGINS = env.words("PERSONA_TRUSTED_ORIGINS")
 
