@@ -173,8 +173,9 @@ def _judged(
 def _decided(
     definition: Definition, job: Job, known: Facts, current: Current | None, profile: int, now: int
 ) -> Decided:
-    verdict = judge(partial(definition.compiled.value, known), now=now, version=definition.version, current=current)
-    return Decided(profile, job.persona_id, job.shard, definition.version, verdict, job.silent)
+    verdict = judge(partial(definition.compiled.value, known), now=now, revision=definition.revision, current=current)
+    version, revision = definition.version, definition.revision
+    return Decided(profile, job.persona_id, job.shard, version, revision, verdict, job.silent)
 
 
 def _leave_page(cursor: Cursor[tuple[Any, ...]], defined: Definitions, job: Job) -> Seen:
@@ -184,7 +185,7 @@ def _leave_page(cursor: Cursor[tuple[Any, ...]], defined: Definitions, job: Job)
         now = cursors.clock(cursor)
         current = memberships.stored(cursor, job.project_id, profiles, [job.persona_id])
         decided = [
-            evaluator.leave(job.project_id, defined.shards, pair, one, cause=DEFINITION, now=now)
+            evaluator.leave(job.project_id, defined, pair, one, cause=DEFINITION, now=now)
             for pair, one in current.items()
         ]
         changes.record(cursor, job.project_id, decided)

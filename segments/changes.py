@@ -15,11 +15,11 @@ from segments.judge import Flip, Verdict
 
 MEMBERSHIPS = """
 insert into segments_membership
-    (project_id, profile_id, persona_id, shard, is_member, since, version, recheck_at)
+    (project_id, profile_id, persona_id, shard, is_member, since, revision, recheck_at)
 select %s, * from unnest(%s::bigint[], %s::bigint[], %s::smallint[], %s::boolean[], %s::bigint[], %s::integer[],
     %s::bigint[])
 on conflict (project_id, profile_id, persona_id) do update set is_member = excluded.is_member,
-    since = excluded.since, version = excluded.version, recheck_at = excluded.recheck_at
+    since = excluded.since, revision = excluded.revision, recheck_at = excluded.recheck_at
 """
 LOG = """
 with head as (
@@ -39,12 +39,14 @@ select last_seq from head
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):
-    """The verdict on one profile and persona, ready to be stored."""
+    """The verdict on one profile and persona, ready to be stored: the revision with the membership, the version in the
+    log."""
 
     profile: int
     persona: int
     shard: int
     version: int
+    revision: int
     verdict: Verdict
     silent: bool = False
 
@@ -63,7 +65,7 @@ def record(cursor: Cursor[tuple[Any, ...]], project_id: int, decided: Iterable[D
             [one.shard for one in written],
             [one.verdict.is_member for one in written],
             [one.verdict.since for one in written],
-            [one.version for one in written],
+            [one.revision for one in written],
             [one.verdict.recheck_at for one in written],
         ),
     )

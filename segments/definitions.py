@@ -1,6 +1,7 @@
 """The compiled personas of a project, as the evaluator uses them: read once per version of all its rules."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,6 +28,7 @@ class Definition(msgspec.Struct, frozen=True, gc=False):
 
     persona_id: int
     version: int
+    revision: int
     compiled: Compiled
     names: frozenset[str]
     any_event: bool
@@ -44,11 +46,19 @@ class Touched(NamedTuple):
 class Definitions:
     """All live personas of a project at one rules_version, indexed by what can move them."""
 
-    def __init__(self, rules_version: int, shards: int, retention: int, personas: tuple[Definition, ...]) -> None:
+    def __init__(
+        self,
+        rules_version: int,
+        shards: int,
+        retention: int,
+        personas: tuple[Definition, ...],
+        versions: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
         self.rules_version = rules_version
         self.shards = shards
         self.retention = retention  # ms
         self.personas = {persona.persona_id: persona for persona in personas}
+        self.versions = versions  # of all personas, deleted ones too
         self.name_ids: dict[str, int] = {}
         self._by_name: dict[str, list[int]] = {}
         for persona in personas:
@@ -132,7 +142,9 @@ def _load(project_id: int, rules_version: int) -> Definitions:
     personas = list(Persona.objects.filter(project=project, deleted_at=None).order_by("id"))
     documents = {persona.slug: persona.rule for persona in personas}
     live = [_defined(persona, documents) for persona in personas if persona.status in EVALUATED]
-    return Definitions(rules_version, project.shards, project.retention, tuple(one for one in live if one is not None))
+    readable = tuple(one for one in live if one is not None)
+    versions = dict(Persona.objects.filter(project=project).values_list("id", "version"))
+    return Definitions(rules_version, project.shards, project.retention, readable, versions)
 
 
 def _defined(persona: Persona, documents: Mapping[str, Any]) -> Definition | None:
@@ -176,6 +188,7 @@ def define(persona: Persona, documents: Mapping[str, Any] | None = None) -> Defi
     return Definition(
         persona_id=persona.pk,
         version=persona.version,
+        revision=persona.revision,
         compiled=compiled,
         names=compiled.names - {"*"},
         any_event="*" in compiled.names,

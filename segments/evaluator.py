@@ -58,12 +58,12 @@ def _evaluate(work: Work) -> None:
         ]
         merged = {profile for profile, fact in known.items() if fact.merged_into is not None}
         decided += [
-            leave(work.project_id, defined.shards, pair, membership, cause=MERGE, now=work.now)
+            leave(work.project_id, defined, pair, membership, cause=MERGE, now=work.now)
             for pair, membership in current.items()
             if pair[0] in merged
         ]
         decided += [
-            _untimed(work, defined.shards, pair, current[pair])
+            _untimed(work, defined, pair, current[pair])
             for pair in work.due
             if pair[1] not in defined.personas and pair in current and pair[0] not in merged
         ]
@@ -76,7 +76,7 @@ def _touched(work: Work, defined: Definitions, current: Mapping[Pair, Current]) 
     for profile, mark in work.marks.items():
         moved = defined.touched(mark)
         stands = {
-            persona: _stands(current.get((profile, persona)), defined.personas[persona].version, work.now)
+            persona: _stands(current.get((profile, persona)), defined.personas[persona].revision, work.now)
             for persona in moved.raised | moved.lowered
         }
         touched[profile] = moved.always.union(
@@ -89,7 +89,7 @@ def _touched(work: Work, defined: Definitions, current: Mapping[Pair, Current]) 
     return {profile: personas for profile, personas in touched.items() if personas}
 
 
-def _stands(stored: Current | None, version: int, now: int) -> bool | None:
+def _stands(stored: Current | None, revision: int, now: int) -> bool | None:
     """The last judgment, if it is one by the present rule that no timer waits to correct; else None.
 
     Who has no row was judged when the profile was new, or will be by the backfill.
@@ -97,7 +97,7 @@ def _stands(stored: Current | None, version: int, now: int) -> bool | None:
     if stored is None:
         return False
     overdue = stored.recheck_at is not None and stored.recheck_at <= now
-    return None if overdue or stored.version != version else stored.is_member
+    return None if overdue or stored.revision != revision else stored.is_member
 
 
 def _wanted(
@@ -131,7 +131,7 @@ def _decide(
             verdict = judge(
                 partial(definition.compiled.value, known),
                 now=work.now,
-                version=definition.version,
+                revision=definition.revision,
                 current=current.get((profile, persona)),
                 mark=mark,
                 on_traits=definition.on_traits and mark is not None and not _named(mark, defined, definition),
@@ -140,10 +140,10 @@ def _decide(
         except Exception:  # whatever a rule does on some data: the project's turn must not be rolled back for ever
             log.exception("pair.not_judged", project=work.project_id, persona=persona, profile=profile)
             work.failed.add(persona)
-            yield _untimed(work, defined.shards, (profile, persona), current.get((profile, persona), NOBODY))
+            yield _untimed(work, defined, (profile, persona), current.get((profile, persona), NOBODY))
         else:
             if verdict.write:
-                yield Decided(profile, persona, shard, definition.version, verdict)
+                yield Decided(profile, persona, shard, definition.version, definition.revision, verdict)
 
 
 def _named(mark: Mark, defined: Definitions, definition: Definition) -> bool:
@@ -158,16 +158,22 @@ def _event_at(known: Facts, names: Iterable[str], instant: int) -> bytes | None:
     return next((row.uid for name in names for row in known.events.get(name, ()) if row.ts == instant), None)
 
 
-def leave(project_id: int, shards: int, pair: Pair, current: Current, *, cause: str, now: int) -> Decided:
+def leave(project_id: int, defined: Definitions, pair: Pair, current: Current, *, cause: str, now: int) -> Decided:
     """The end of a membership whatever the rule says; what is no member only loses its timer."""
-    profile, persona = pair
     at = max(now, current.since)
     flips = (Flip(enters=False, at=at, cause=cause),) if current.is_member else ()
     verdict = Verdict(flips, is_member=False, since=at if flips else current.since, recheck_at=None, write=True)
-    return Decided(profile, persona, ids.shard_of(project_id, profile, shards), current.version, verdict)
+    return _as_stored(project_id, defined, pair, current, verdict)
 
 
-def _untimed(work: Work, shards: int, pair: Pair, current: Current) -> Decided:
+def _untimed(work: Work, defined: Definitions, pair: Pair, current: Current) -> Decided:
     """A timer of a persona that is not judged at present (paused, failed): it ends; who resumes it judges everybody."""
     verdict = Verdict((), is_member=current.is_member, since=current.since, recheck_at=None, write=True)
-    return Decided(pair[0], pair[1], ids.shard_of(work.project_id, pair[0], shards), current.version, verdict)
+    return _as_stored(work.project_id, defined, pair, current, verdict)
+
+
+def _as_stored(project_id: int, defined: Definitions, pair: Pair, current: Current, verdict: Verdict) -> Decided:
+    """A verdict that no rule has given: what was judged by stays what it was."""
+    profile, persona = pair
+    shard = ids.shard_of(project_id, profile, defined.shards)
+    return Decided(profile, persona, shard, defined.versions.get(persona, 0), current.revision, verdict)

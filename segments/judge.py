@@ -22,7 +22,7 @@ class Current(msgspec.Struct, frozen=True, gc=False):
 
     is_member: bool
     since: int
-    version: int
+    revision: int
     recheck_at: int | None
 
 
@@ -46,14 +46,14 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     write: bool
 
 
-NOBODY = Current(is_member=False, since=0, version=0, recheck_at=None)
+NOBODY = Current(is_member=False, since=0, revision=0, recheck_at=None)
 
 
 def judge(
     value: Callable[[int], int],
     *,
     now: int,
-    version: int,
+    revision: int,
     current: Current | None,
     mark: Mark | None = None,
     on_traits: bool = False,
@@ -62,12 +62,13 @@ def judge(
     """Decide one pair.
 
     value: instant -> f, with all facts known at this claim; now: the database's clock after the claim;
+    revision: of the persona, another than the stored one when its rule has come to mean something else;
     mark: what happened to the profile, None for a timer or a backfill; on_traits: the rule reads traits and its
     events did not occur in the mark; event_at: the uid of a known event with exactly that ts (catch-up only).
     """
     before = current or NOBODY
     due = before.recheck_at is not None and before.recheck_at <= now
-    defined_anew = current is not None and current.version != version
+    defined_anew = current is not None and current.revision != revision
     # A new definition or a merge is judged as of now: what the old rule promised for an instant is no longer said.
     stepping = due and not defined_anew and not (mark and mark.what & stale.MERGED)
     instant = before.recheck_at if stepping and before.recheck_at is not None else now
@@ -93,7 +94,7 @@ def judge(
             raise AssertionError(f"a rule's value {f} at {instant} does not reach beyond that instant")
         instant = until
     recheck = None if until >= rules.INF else until
-    write = _worth_writing(current, flips, recheck, member, version, due)
+    write = _worth_writing(current, flips, recheck, member, revision, due)
     return Verdict(tuple(flips), member, since or now, recheck, write)
 
 
@@ -111,13 +112,13 @@ def _by_mark(mark: Mark, enters: bool, on_traits: bool) -> Flip:
 
 
 def _worth_writing(
-    current: Current | None, flips: list[Flip], recheck: int | None, member: bool, version: int, due: bool
+    current: Current | None, flips: list[Flip], recheck: int | None, member: bool, revision: int, due: bool
 ) -> bool:
     """Timers are lazy: an instant that moved later is left alone, it will be put right when it fires."""
     if flips:
         return True
     if current is None:
         return member or recheck is not None
-    if due or current.version != version:
+    if due or current.revision != revision:
         return True
     return recheck is not None and (current.recheck_at is None or recheck < current.recheck_at)

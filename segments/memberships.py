@@ -7,7 +7,7 @@ from segments.cursors import Rows
 from segments.judge import Current
 
 CURRENT = """
-select profile_id, persona_id, is_member, since, version, recheck_at from segments_membership
+select profile_id, persona_id, is_member, since, revision, recheck_at from segments_membership
 where project_id = %s and profile_id = any(%s::bigint[])
 """
 CURRENT_OF = f"{CURRENT} and persona_id = any(%s::bigint[])"

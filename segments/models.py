@@ -21,6 +21,8 @@ class Persona(models.Model):
     name = models.CharField(max_length=200)
     rule = models.JSONField()  # the envelope of RULES: {"v": 1, "rule": ..., "identified_only": ...}
     version = models.PositiveIntegerField(default=1)
+    # Counts what the rule has meant: another rule, another rule of a persona it refers to, another retention, a resume.
+    revision = models.PositiveIntegerField(default=1, editable=False)
     status = models.CharField(max_length=11, choices=Status, default=Status.DRAFT)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -73,7 +75,7 @@ class Membership(models.Model):
     shard = models.SmallIntegerField()
     is_member = models.BooleanField()
     since = models.BigIntegerField()
-    version = models.IntegerField()
+    revision = models.IntegerField()  # the persona's when it was judged last
     recheck_at = models.BigIntegerField(null=True)
 
     class Meta:
@@ -107,11 +109,13 @@ class Change(models.Model):
 
 
 class Head(models.Model):
-    """The log's last number, and the version of all of the project's rules together."""
+    """The log's last number, the version of all of the project's rules together, and the retention they were judged by
+    (ms; None: not known)."""
 
     project = models.OneToOneField(Project, models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="+")
     last_seq = models.BigIntegerField(default=0)
     rules_version = models.BigIntegerField(default=0)
+    retention = models.BigIntegerField(null=True)
 
     class Meta:
         managed = False

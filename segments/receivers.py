@@ -8,7 +8,7 @@ from django.dispatch import receiver
 
 from ingestion.signals import accepted
 from keys.models import Project
-from segments import publisher
+from segments import publisher, rejudging
 
 
 @receiver(accepted, dispatch_uid="segments.wake")
@@ -17,9 +17,9 @@ def wake(**_: Any) -> None:
     publisher.wake()
 
 
-@receiver(post_save, sender=Project, dispatch_uid="segments.lanes")
-def make_lanes(instance: Project, **_: Any) -> None:
-    """A project has one lane a shard and one head, from its first moment."""
+@receiver(post_save, sender=Project, dispatch_uid="segments.projects")
+def keep_up(instance: Project, **_: Any) -> None:
+    """A project has one lane a shard and one head, from its first moment; its rules follow its retention."""
     with connection.cursor() as cursor:
         cursor.execute(
             "insert into segments_lane (project_id, shard)"
@@ -27,3 +27,4 @@ def make_lanes(instance: Project, **_: Any) -> None:
             [instance.pk, instance.shards],
         )
         cursor.execute("insert into segments_head (project_id) values (%s) on conflict do nothing", [instance.pk])
+    rejudging.follow_retention(instance)

@@ -6,16 +6,15 @@ Locks are taken in one order: project, persona, jobs, head. The project's makes 
 
 import time
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from keys.audit import Actor, actor_name, record
 from keys.models import SLUG, Project
 from persona.lib.problems import Problem, no_such_thing
-from segments import backfill, definitions, publisher, rules
+from segments import backfill, definitions, rejudging, rules
 from segments.models import BackfillJob, Persona, PersonaVersion
 
 Status = Persona.Status
@@ -56,7 +55,7 @@ def create_persona(
             )
             _keep_version(persona, actor)
             if starts:
-                _judge_all([persona], silent=silent)
+                rejudging.judge_all([persona], silent=silent)
             _audit(persona, actor, "persona.created")
     except IntegrityError:
         raise Problem(409, "persona.slug_taken", f"The project already has a persona {slug!r}.") from None
@@ -105,7 +104,7 @@ def delete_persona(*, persona: Persona, actor: Actor) -> None:
         persona.deleted_at = timezone.now()
         persona.status = Status.DRAFT
         persona.save()
-        _judge_all([persona])
+        rejudging.judge_all([persona])
         _audit(persona, actor, "persona.deleted")
 
 
@@ -212,40 +211,10 @@ def _carry_out(persona: Persona, *, moves: bool, redefined: bool, silent: bool) 
         Persona.objects.filter(pk__in=[other.pk for other in others]).update(status=Status.BACKFILLING)
         judged += others
     if persona.status == Status.PAUSED:
-        _forget_jobs(persona)
-    _judge_all(judged, silent=silent)
+        rejudging.forget_jobs(persona)
+    rejudging.judge_all(judged, silent=silent)
     if not judged:
-        _redefined(persona.project_id)
-
-
-def _judge_all(personas: Iterable[Persona], *, silent: bool = False) -> None:
-    """Queue the backfills: one job a shard, from its first profile on."""
-    for persona in personas:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "insert into segments_backfilljob (project_id, persona_id, shard, version, silent)"
-                " select %s, %s, generate_series(0, %s - 1), %s, %s"
-                " on conflict (project_id, persona_id, shard) do update"
-                " set version = excluded.version, silent = excluded.silent, cursor = 0, done = false",
-                [persona.project_id, persona.pk, persona.project.shards, persona.version, silent],
-            )
-    for project_id in {persona.project_id for persona in personas}:
-        _redefined(project_id)
-        transaction.on_commit(partial(publisher.wake, publisher.BACKFILL))
-
-
-def _redefined(project_id: int) -> None:
-    """Every evaluator reads the definitions anew before its next turn. Last: whoever records waits for this row."""
-    with connection.cursor() as cursor:
-        cursor.execute("update segments_head set rules_version = rules_version + 1 where project_id = %s", [project_id])
-
-
-def _forget_jobs(persona: Persona) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "delete from segments_backfilljob where project_id = %s and persona_id = %s",
-            [persona.project_id, persona.pk],
-        )
+        rejudging.redefined(persona.project_id)
 
 
 def _keep_version(persona: Persona, actor: Actor) -> None:

@@ -51,6 +51,7 @@ def backfill() -> None:
 def maintain() -> None:
     """What has grown too old. Idempotent; hourly."""
     upkeep.prune_log()
+    upkeep.follow_retentions()
 
 
 @signals.worker_process_init.connect

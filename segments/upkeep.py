@@ -1,4 +1,7 @@
-"""Prune the change log: its oldest rows go, in order, so that what is kept stays gap-free."""
+"""Upkeep: the oldest rows of the change log go, in order, so that what is kept stays gap-free.
+
+And rules follow the settings of the installation.
+"""
 
 from django.conf import settings
 from django.db import connection
@@ -6,6 +9,7 @@ from django.db import connection
 from keys.models import Project
 from persona.lib.clock import MS_PER_DAY
 from persona.lib.log import get_logger
+from segments import rejudging
 
 ROWS = 20_000  # a statement: short locks, little WAL at once
 
@@ -26,6 +30,11 @@ log = get_logger(__name__)
 def prune_log() -> int:
     """Drop changes older than PERSONA_CHANGE_RETENTION_DAYS, in every project; the rows dropped."""
     return sum(_prune(project_id) for project_id in Project.objects.values_list("id", flat=True))
+
+
+def follow_retentions() -> int:
+    """Judge by PERSONA_RETENTION_DAYS as it is now, in every project that has none of its own; the personas."""
+    return sum(rejudging.follow_retention(project) for project in Project.objects.order_by("id"))
 
 
 def _prune(project_id: int) -> int:

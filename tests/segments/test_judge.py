@@ -10,11 +10,11 @@ from segments.judge import DEFINITION, EVENT, MERGE, TIME, TRAIT, Current, Verdi
 from segments.rules import INF
 
 UID = "00112233445566778899aabbccddeeff"
-OUT = Current(is_member=False, since=0, version=1, recheck_at=None)
+OUT = Current(is_member=False, since=0, revision=1, recheck_at=None)
 
 
-def member(since: int, recheck_at: int | None, version: int = 1) -> Current:
-    return Current(is_member=True, since=since, version=version, recheck_at=recheck_at)
+def member(since: int, recheck_at: int | None, revision: int = 1) -> Current:
+    return Current(is_member=True, since=since, revision=revision, recheck_at=recheck_at)
 
 
 def mark(received_at: int, *, what: int = 0, ts: int | None = None) -> Mark:
@@ -42,7 +42,7 @@ def said(verdict: Verdict) -> list[tuple[str, int, str]]:
 
 
 def test_an_event_lets_enter_at_the_instant_it_was_received() -> None:
-    verdict = judge(spans((90, 190)), now=100, version=1, current=None, mark=mark(98, ts=90))
+    verdict = judge(spans((90, 190)), now=100, revision=1, current=None, mark=mark(98, ts=90))
     assert said(verdict) == [("enter", 98, EVENT)]
     assert verdict.flips[0].trigger == bytes.fromhex(UID)
     assert verdict.flips[0].late_ms == 8
@@ -50,31 +50,31 @@ def test_an_event_lets_enter_at_the_instant_it_was_received() -> None:
 
 
 def test_a_timer_leaves_at_the_exact_instant_however_late_the_worker() -> None:
-    verdict = judge(spans((0, 190)), now=5_000, version=1, current=member(10, 190))
+    verdict = judge(spans((0, 190)), now=5_000, revision=1, current=member(10, 190))
     assert said(verdict) == [("leave", 190, TIME)]
     assert (verdict.is_member, verdict.since, verdict.recheck_at) == (False, 190, None)
 
 
 def test_catching_up_steps_through_every_instant_that_was_missed() -> None:
-    verdict = judge(spans((0, 190), (300, 400), (500, INF)), now=1_000, version=1, current=member(10, 190))
+    verdict = judge(spans((0, 190), (300, 400), (500, INF)), now=1_000, revision=1, current=member(10, 190))
     assert said(verdict) == [("leave", 190, TIME), ("enter", 300, TIME), ("leave", 400, TIME), ("enter", 500, TIME)]
     assert (verdict.is_member, verdict.recheck_at) == (True, None)
 
 
 def test_an_instant_that_moved_later_is_left_alone_until_it_fires() -> None:
-    assert not judge(spans((0, 290)), now=100, version=1, current=member(10, 190), mark=mark(100)).write
-    fired = judge(spans((0, 290)), now=190, version=1, current=member(10, 190))
+    assert not judge(spans((0, 290)), now=100, revision=1, current=member(10, 190), mark=mark(100)).write
+    fired = judge(spans((0, 290)), now=190, revision=1, current=member(10, 190))
     assert (said(fired), fired.recheck_at, fired.write) == ([], 290, True)
 
 
 def test_an_instant_that_moved_earlier_is_stored() -> None:
-    verdict = judge(spans((0, 150)), now=100, version=1, current=member(10, 190), mark=mark(100))
+    verdict = judge(spans((0, 150)), now=100, revision=1, current=member(10, 190), mark=mark(100))
     assert (said(verdict), verdict.recheck_at, verdict.write) == ([], 150, True)
 
 
 def test_who_never_was_in_and_cannot_enter_by_time_needs_no_row() -> None:
-    assert not judge(spans(), now=100, version=1, current=None, mark=mark(100)).write
-    assert judge(spans((200, 300)), now=100, version=1, current=None, mark=mark(100)).recheck_at == 200
+    assert not judge(spans(), now=100, revision=1, current=None, mark=mark(100)).write
+    assert judge(spans((200, 300)), now=100, revision=1, current=None, mark=mark(100)).recheck_at == 200
 
 
 @pytest.mark.parametrize(
@@ -82,28 +82,28 @@ def test_who_never_was_in_and_cannot_enter_by_time_needs_no_row() -> None:
     [(0, False, EVENT), (stale.TRAITS, True, TRAIT), (stale.TRAITS, False, EVENT), (stale.MERGED, False, MERGE)],
 )
 def test_the_cause_says_what_made_the_change(what: int, on_traits: bool, cause: str) -> None:
-    verdict = judge(spans((0, INF)), now=100, version=1, current=OUT, mark=mark(100, what=what), on_traits=on_traits)
+    verdict = judge(spans((0, INF)), now=100, revision=1, current=OUT, mark=mark(100, what=what), on_traits=on_traits)
     assert said(verdict) == [("enter", 100, cause)]
 
 
 def test_without_a_mark_and_a_timer_it_is_the_definition() -> None:
-    assert said(judge(spans((0, INF)), now=100, version=1, current=None)) == [("enter", 100, DEFINITION)]
+    assert said(judge(spans((0, INF)), now=100, revision=1, current=None)) == [("enter", 100, DEFINITION)]
 
 
 def test_a_new_version_is_judged_as_of_now_and_noted_even_if_nothing_moves() -> None:
-    left = judge(spans(), now=100, version=2, current=member(10, 50))
+    left = judge(spans(), now=100, revision=2, current=member(10, 50))
     assert said(left) == [("leave", 100, DEFINITION)]
-    stayed = judge(spans((0, INF)), now=100, version=2, current=member(10, None))
+    stayed = judge(spans((0, INF)), now=100, revision=2, current=member(10, None))
     assert (said(stayed), stayed.write) == ([], True)
 
 
 def test_a_merge_is_judged_as_of_now() -> None:
-    verdict = judge(spans((0, 60)), now=100, version=1, current=member(10, 50), mark=mark(95, what=stale.MERGED))
+    verdict = judge(spans((0, 60)), now=100, revision=1, current=member(10, 50), mark=mark(95, what=stale.MERGED))
     assert said(verdict) == [("leave", 95, MERGE)]
 
 
 def test_at_of_a_pair_never_decreases() -> None:
-    verdict = judge(spans(), now=200, version=1, current=member(150, None), mark=mark(120))
+    verdict = judge(spans(), now=200, revision=1, current=member(150, None), mark=mark(120))
     assert said(verdict) == [("leave", 150, EVENT)]
 
 
@@ -112,7 +112,7 @@ def test_an_event_met_while_catching_up_is_named() -> None:
     verdict = judge(
         spans((0, 190), (300, 900)),
         now=500,
-        version=1,
+        revision=1,
         current=member(10, 190),
         mark=mark(310, ts=300),
         event_at=lambda instant: uid if instant == 300 else None,
@@ -123,4 +123,4 @@ def test_an_event_met_while_catching_up_is_named() -> None:
 
 def test_a_value_that_does_not_reach_beyond_its_instant_is_an_error_not_a_loop() -> None:
     with pytest.raises(AssertionError, match="does not reach beyond"):
-        judge(lambda now: now, now=100, version=1, current=None)
+        judge(lambda now: now, now=100, revision=1, current=None)
