@@ -20,7 +20,7 @@ from persona.lib.problems import Problem, no_such_thing
 
 log = get_logger(__name__)
 
-PROGRAMS = ("/api/", "/v1/", "/health", "/ready")  # who asks here reads JSON
+PROGRAMS = ("/api/", "/v1/", "/health", "/ready", "/metrics")  # who asks here reads JSON
 
 
 def _database_away(error: Exception) -> Problem:

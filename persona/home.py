@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import IO
 
@@ -69,6 +70,13 @@ class Home:
         if free < LEAST_FREE_BYTES:
             needed = f"{free // 1024**2} MB are free, {LEAST_FREE_BYTES // 1024**2} MB are needed"
             raise Unusable(f"The disk of {self.path} is full: {needed}.")
+
+    def emptied(self, name: str) -> Path:
+        """A folder for what this run alone needs."""
+        folder = self.path / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder
 
     def secret_key(self) -> str:
         """Django's secret key, made at the first start."""

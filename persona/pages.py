@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from keys.visibility import visible_projects
-from persona import readiness
+from persona import metrics, readiness
 from persona.errors import answered
 from persona.lib.problems import Problem
 
@@ -73,3 +73,14 @@ def ready(request: HttpRequest) -> HttpResponse:
     extra: dict[str, object] = {"missing": found.missing, "lag_ms": found.lag_ms}
     detail = f"No answer from: {', '.join(found.missing)}."
     return answered(Problem(503, "service.not_ready", detail, retry_after=1, extra=extra))
+
+
+@probe
+def measured(request: HttpRequest) -> HttpResponse:
+    """For Prometheus, and for the operator alone."""
+    try:
+        metrics.require_operator(request)
+    except Problem as problem:
+        return answered(problem)
+    text, media_type = metrics.exposition(request.headers.get("accept", ""))
+    return HttpResponse(text, media_type)

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.connection import SSLConnection, parse_url
 from redis.retry import Retry
 
-from persona.lib import env
+from persona.lib import env, metrics
 from persona.lib.log import configure_logging
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,11 +87,8 @@ TEMPLATES = [
 # --- PostgreSQL ---------------------------------------------------------------------------------------------------
 VANISHED = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 PREPARE_STATEMENTS = env.flag("PERSONA_PREPARE_STATEMENTS", default=True)
-# 0: every thread keeps a connection of its own, as workers want it. A server of requests (persona.asgi) has a new
-# thread for each, whose connection would outlive it: there they share a few.
-DATABASE_POOL = env.number("PERSONA_DATABASE_POOL", 0, most=1_000)
-POOL_SECONDS = 5  # a request that gets no connection for this long fails
-POOL = {"pool": {"min_size": 1, "max_size": DATABASE_POOL, "timeout": POOL_SECONDS}} if DATABASE_POOL else {}
+# Pages and management requests that a web process answers at once: each place has a thread, whose connection stays.
+PERSONA_REQUEST_THREADS = env.number("PERSONA_REQUEST_THREADS", 10, least=1, most=1_000)
 
 
 def database(name: str, url: str) -> dict[str, Any]:
@@ -109,7 +106,7 @@ def database(name: str, url: str) -> dict[str, Any]:
         "PASSWORD": options.pop("password", ""),
         "HOST": options.pop("host", ""),
         "PORT": options.pop("port", ""),
-        "CONN_MAX_AGE": 0 if POOL else None,
+        "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         # Only the hot paths' own cursors prepare; a pgbouncer in transaction mode wants it off.
         # A host that vanishes is noticed within a minute, by writers and by readers; sockets know nothing of it.
@@ -117,7 +114,6 @@ def database(name: str, url: str) -> dict[str, Any]:
             "connect_timeout": 5,
             **VANISHED,
             "prepare_threshold": 2 if PREPARE_STATEMENTS else None,
-            **POOL,
             **options,
         },
     }
@@ -230,6 +226,11 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {"TITLE": "Persona", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+
+# --- Metrics ------------------------------------------------------------------------------------------------------
+PERSONA_METRICS_TOKEN = env.text("PERSONA_METRICS_TOKEN")  # without it only a signed-in operator reads /metrics
+if folder := env.text("PROMETHEUS_MULTIPROC_DIR"):
+    metrics.share(Path(folder))
 
 # --- Logs ---------------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.text("PERSONA_LOG_LEVEL", "INFO").upper()

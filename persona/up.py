@@ -98,6 +98,7 @@ class Supervisor:
         self.home.take()
         _require_port(self.bind, self.port)
         self.environ["PERSONA_HOME"] = str(self.home.path)
+        self.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self.home.emptied("metrics"))
         self.environ.setdefault("PERSONA_LOG_LEVEL", "WARNING")  # a terminal is for what needs a person
         self.environ["PERSONA_SECRET_KEY"] = env.text("PERSONA_SECRET_KEY") or self.home.secret_key()
         if not env.text("DATABASE_URL"):

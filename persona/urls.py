@@ -13,6 +13,7 @@ urlpatterns = [
     path("signout/", LogoutView.as_view(next_page="signin"), name="signout"),
     path("health", pages.health),
     path("ready", pages.ready),
+    path("metrics", pages.measured),
     path("api/v2/pipeline/", include("ingestion.urls")),
     re_path(r"^api/v2/pipeline/config/?$", config.ConfigView.as_view()),
     path("api/projects/<str:project>/", include("segments.api_urls")),

@@ -1,0 +1,125 @@
+"""What the databases know at the moment somebody asks: how much waits, for how long, and how full things are."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from django.conf import settings
+from django.db import Error, connections, transaction
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from persona.lib.log import get_logger
+
+log = get_logger(__name__)
+
+STATEMENT_MS = 2_000  # a figure that takes longer is not worth it
+BOUNDS = {
+    "counted": 100_000,  # rows; of what waits in larger numbers the age says enough
+    "projects": 100,  # that have a line of their own
+}
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """One gauge asked of a database. question: gives a row with the value, or rows with a project's slug and its
+    value; no row or NULL is no line."""
+
+    name: str
+    help: str
+    question: str
+    by_project: bool = False
+
+
+# Each is a few probes of an index, or reads a table that is small while all is well.
+INBOX = (
+    Figure(
+        "persona_inbox_oldest_seconds",
+        "Age of the oldest batch that waits to be applied; 0 when none does.",
+        """select coalesce((select extract(epoch from clock_timestamp()) - received_at / 1000.0
+                           from ingestion_batch where not parked order by id limit 1), 0)""",
+    ),
+    Figure(
+        "persona_inbox_batches",
+        "Batches that wait to be applied.",
+        "select count(*) from (select from ingestion_batch where not parked limit %(counted)s) as counted",
+    ),
+    Figure(
+        "persona_inbox_parked_batches",
+        "Batches that could not be applied and were set aside for a person.",
+        "select count(*) from (select from ingestion_batch where parked limit %(counted)s) as counted",
+    ),
+    Figure(
+        "persona_inbox_disk_bytes",
+        "What the inbox takes on the disk of its database, room for reuse included.",
+        "select pg_total_relation_size('ingestion_batch')",
+    ),
+)
+MAIN = (
+    Figure(
+        "persona_stale_oldest_seconds",
+        "Since when the longest waiting profile has to be judged anew; 0 when none has.",
+        """select coalesce(extract(epoch from clock_timestamp()) - min(at) / 1000.0, 0) from ingestion_staleprofiles""",
+    ),
+    Figure(
+        "persona_stale_marks",
+        "Groups of profiles, one for each shard of an apply transaction, that wait to be judged.",
+        "select count(*) from (select from ingestion_staleprofiles limit %(counted)s) as counted",
+    ),
+    Figure(
+        "persona_timer_overdue_seconds",
+        "Age of the oldest membership timer that is due and not yet seen to; 0 when none is.",
+        """select coalesce(max(greatest(extract(epoch from clock_timestamp()) - due.recheck_at / 1000.0, 0)), 0)
+           from segments_lane l cross join lateral (
+               select m.recheck_at from segments_membership m
+               where m.project_id = l.project_id and m.shard = l.shard and m.recheck_at is not null
+               order by m.recheck_at limit 1) due""",
+    ),
+    Figure("persona_projects", "Projects of this installation.", "select count(*) from keys_project"),
+    Figure(
+        "persona_log_head",
+        "Number of the last row of a project's change log.",
+        """select p.slug, h.last_seq from segments_head h join keys_project p on p.id = h.project_id
+           order by h.last_seq desc limit %(projects)s""",
+        by_project=True,
+    ),
+    Figure(
+        "persona_dead_letters",
+        "Events of a project that could not be stored and are kept.",
+        """select p.slug, count(*) from (select project_id from ingestion_deadletter limit %(counted)s) as kept
+           join keys_project p on p.id = kept.project_id group by p.slug order by 2 desc limit %(projects)s""",
+        by_project=True,
+    ),
+)
+
+
+class Figures(Collector):
+    """All of them. A database that is away is said to be so, and costs only its own figures."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        up = GaugeMetricFamily("persona_database_up", "Whether this database answers.", labels=["database"])
+        for name, alias, figures in (("inbox", settings.INBOX_ALIAS, INBOX), ("main", "default", MAIN)):
+            found = _asked(alias, figures)
+            up.add_metric([name], float(found is not None))
+            yield from found or ()
+        yield up
+
+
+def _asked(alias: str, figures: Iterable[Figure]) -> list[GaugeMetricFamily] | None:
+    families = []
+    try:
+        with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+            cursor.execute(f"set local statement_timeout = {STATEMENT_MS}")
+            for figure in figures:
+                cursor.execute(figure.question, BOUNDS)
+                families.append(_family(figure, cursor.fetchall()))
+    except Error as error:
+        log.warning("metrics.database_away", database=alias, error=type(error).__name__)
+        return None
+    return families
+
+
+def _family(figure: Figure, rows: Iterable[tuple[object, ...]]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(figure.name, figure.help, labels=["project"] if figure.by_project else [])
+    for *labels, value in rows:
+        if value is not None:
+            family.add_metric([str(label) for label in labels], float(str(value)))
+    return family
