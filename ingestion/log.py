@@ -31,6 +31,20 @@ where project_id = %(project)s
 """
 
 
+FOREVER = 1 << 62  # in `watched_until`: somebody forwards the events, and no row may be missing
+FOLLOW = "update ingestion_writerlane set watched_until = %(until)s where project_id = %(project)s"
+HEAD = "select applied_seq from ingestion_writerlane where project_id = %s"
+
+# By name and instant, through the index of backfills; received_at narrows it to one partition.
+STORED = """
+select encode(e.uid, 'hex'), e.profile_id, e.props::text
+from json_to_recordset(%(events)s) as r(id text, name text, ts bigint, received_at bigint)
+join ingestion_eventname n on n.project_id = %(project)s and n.name = r.name
+join ingestion_event e on e.project_id = %(project)s and e.name_id = n.id and e.ts = r.ts
+    and e.received_at = r.received_at and e.uid = decode(r.id, 'hex')
+"""
+
+
 class AppliedEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event as the live page shows it: ids, instants (ms), what became of it, and its first properties."""
 
@@ -74,6 +88,35 @@ def watch(project: int, *, now: int, seconds: int = 60) -> None:
     """Keep the log written until `seconds` after `now` (ms, the database's clock)."""
     with connection.cursor() as cursor:
         cursor.execute(WATCH, {"project": project, "now": now, "ms": seconds * 1_000})
+
+
+def follow(project: int, *, wanted: bool) -> None:
+    """Write the log for whoever forwards it, until told otherwise."""
+    with connection.cursor() as cursor:
+        cursor.execute(FOLLOW, {"project": project, "until": FOREVER if wanted else 0})
+
+
+def head(project: int) -> int:
+    """The number of the newest row, 0 if there was none yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(HEAD, [project])
+        row = cursor.fetchone()
+    return row[0] if row else 0
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    """An event as it is stored: whose it is now, and all its properties as JSON."""
+
+    profile_id: int | None
+    props: bytes
+
+
+def stored(project: int, refs: Iterable[dict[str, Any]]) -> dict[str, StoredEvent]:
+    """By id: the stored events among `refs` (each with id, name, ts, received_at). What was erased is not there."""
+    events = msgspec.json.encode(list(refs)).decode()
+    with connection.cursor() as cursor:
+        cursor.execute(STORED, {"project": project, "events": events})
+        return {uid: StoredEvent(profile, props.encode()) for uid, profile, props in cursor.fetchall()}
 
 
 def _entry(outcome: Outcome) -> AppliedEvent:

@@ -5,6 +5,7 @@ from django.db import connection
 
 from ingestion import partitions
 from ingestion.lanes import make_lanes
+from ingestion.log import FOREVER
 from keys.models import Project
 from persona.lib.clock import MS_PER_DAY
 from persona.lib.log import get_logger
@@ -14,10 +15,14 @@ log = get_logger(__name__)
 HOUR_MS = 3_600_000
 APPLIED_BATCH_DAYS = 7  # how long the fate of a batch can be asked for, and a late second copy is noticed whole
 APPLIED_HOURS = 1
+FOLLOWED_DAYS = 7  # the same, where somebody forwards the events: how far a destination may fall behind
 
 NOW = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
 OLD_BATCHES = "delete from ingestion_appliedbatch where at < %s"
-OLD_APPLIED = "delete from ingestion_applied where at < %s"
+OLD_APPLIED = """
+delete from ingestion_applied a where a.at < %(viewed)s and (a.at < %(followed)s or not exists (
+    select from ingestion_writerlane l where l.project_id = a.project_id and l.watched_until = %(forever)s))
+"""
 OLD_KEYS = "delete from ingestion_dedupekey where received_at < %s"
 OLD_REST = "delete from ingestion_event_rest where received_at < %s"
 
@@ -28,8 +33,16 @@ def keep_up() -> None:
     make_lanes()
     now = _now()
     _delete(OLD_BATCHES, now - APPLIED_BATCH_DAYS * MS_PER_DAY)
-    _delete(OLD_APPLIED, now - APPLIED_HOURS * HOUR_MS)
+    forget_applied(now)
     drop_expired(now - longest_retention() * MS_PER_DAY)
+
+
+def forget_applied(now: int) -> int:
+    """Drop what is too old of the log of what was applied; the rows dropped."""
+    ages = {"viewed": now - APPLIED_HOURS * HOUR_MS, "followed": now - FOLLOWED_DAYS * MS_PER_DAY}
+    with connection.cursor() as cursor:
+        cursor.execute(OLD_APPLIED, {**ages, "forever": FOREVER})
+        return int(cursor.rowcount)
 
 
 def drop_expired(before: int) -> list[str]:

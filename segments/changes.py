@@ -5,12 +5,14 @@ held for the commit alone.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
+from django.db import transaction
 from psycopg import Cursor
 
-from segments import bell
+from segments import bell, signals
 from segments.judge import Flip, Verdict
 
 MEMBERSHIPS = """
@@ -97,3 +99,4 @@ def _log(cursor: Cursor[tuple[Any, ...]], project_id: int, rows: list[tuple[Flip
     if row is None:
         raise LookupError(f"project {project_id} has no head row: its log cannot be numbered")
     bell.ring(project_id, row[0])
+    transaction.on_commit(partial(signals.logged.send_robust, None, project_id=project_id), robust=True)

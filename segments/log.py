@@ -31,6 +31,14 @@ from segments_head h where h.project_id = %(project)s
 """
 NOTHING_YET = (1, 0)
 
+# One probe of the index of a profile's history for each row.
+PREVIOUS = """
+select r.seq, (select c.seq from segments_change c
+               where c.project_id = %(project)s and c.profile_id = r.profile and c.persona_id = r.persona
+                 and c.seq < r.seq order by c.seq desc limit 1)
+from unnest(%(seqs)s::bigint[], %(profiles)s::bigint[], %(personas)s::bigint[]) as r(seq, profile, persona)
+"""
+
 
 class LogRow(msgspec.Struct, frozen=True, gc=False):
     """One enter or leave.
@@ -65,6 +73,18 @@ def after(project_id: int, seq: int, personas: Collection[int] | None, limit: in
     with connection.cursor() as cursor:
         cursor.execute(AFTER, after_params(project_id, seq, personas, limit))
         return [LogRow(*row) for row in cursor.fetchall()]
+
+
+def previous(project_id: int, rows: Collection[LogRow]) -> dict[int, int | None]:
+    """By number: the number of the row before it of the same profile and persona; None for a first, or a pruned one."""
+    columns = {
+        "seqs": [row.seq for row in rows],
+        "profiles": [row.profile_id for row in rows],
+        "personas": [row.persona_id for row in rows],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(PREVIOUS, {"project": project_id, **columns})
+        return dict(cursor.fetchall())
 
 
 def bounds(project_id: int) -> tuple[int, int]:
