@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
-from keys.auth import Principal, credential, ring
+from keys import auth
+from keys.auth import Principal, credential
 from keys.permits import require_origin, require_scope, require_secret
 from keys.refusals import MISSING, refusal
 from persona.lib.futures import then
@@ -21,7 +22,7 @@ def lookup_of(headers: Headers) -> Future[Principal] | None:
     would keep the ring from confirming the keys of everybody.
     """
     key = credential(headers)
-    return None if key is None or ring.cached(key) is not None else ring.lookup(key)
+    return None if key is None or auth.cached(key) is not None else auth.lookup(key)
 
 
 def for_caller(
@@ -48,9 +49,9 @@ def for_caller(
         key = credential(headers)
         if key is None:
             raise refusal(MISSING)
-        known = ring.cached(key)
+        known = auth.cached(key)
         if known is None:
-            return then(ring.lookup(key), permitted, refused)
+            return then(auth.lookup(key), permitted, refused)
         return permitted(known)
     except Problem as problem:
         return refused(problem)

@@ -19,6 +19,7 @@ from keys.auth import Principal, credential, ring
 from keys.models import Member, Project
 from keys.permits import require_scope, require_secret
 from keys.refusals import refusal
+from keys.sessions import looks_like_one
 from keys.visibility import visible_projects
 from persona.lib.problems import Problem, no_such_thing
 
@@ -52,7 +53,7 @@ class KeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Any, Principal] | None:
         key = credential(_lower(request.headers))
-        if key is None:
+        if key is None or looks_like_one(key):  # a token: of a person, or of a browser, which may do nothing here
             return None
         principal = ring.resolve(key)
         return KeyUser(principal.lookup), principal

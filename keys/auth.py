@@ -1,12 +1,17 @@
-"""From the headers of a request to the principal it speaks for."""
+"""From the headers of a request to the principal it speaks for: a project key, or a session token made with one."""
 
 import base64
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 
+import msgspec
+
+from keys import sessions
 from keys.principal import Principal
 from keys.ring import KeyRing
+from persona.lib.futures import mapped
 
-__all__ = ["KeyRing", "Principal", "credential", "ring"]
+__all__ = ["KeyRing", "Principal", "cached", "credential", "lookup", "resolve", "ring"]
 
 ring = KeyRing()
 
@@ -24,7 +29,7 @@ _HEADERS = ("x-api-key", "x-pg-api-key")
 
 
 def credential(headers: Mapping[str, str]) -> str | None:
-    """The key a request carries, unchecked, or None. Header names are in lower case."""
+    """The key or token a request carries, unchecked, or None. Header names are in lower case."""
     scheme, _, value = headers.get("authorization", "").strip().partition(" ")
     read = _SCHEMES.get(scheme.lower())
     if read is not None and (found := read(value.strip()).strip()):
@@ -33,3 +38,32 @@ def credential(headers: Mapping[str, str]) -> str | None:
         if found := headers.get(name, "").strip():
             return found
     return None
+
+
+def cached(given: str) -> Principal | None:
+    """Who it speaks for, from memory alone; None when that must be looked up. Raises Problem 401."""
+    if not sessions.looks_like_one(given):
+        return ring.cached(given)
+    session = sessions.verified(given)
+    principal = ring.cached(session.token)
+    return None if principal is None else _locked(principal, session)
+
+
+def lookup(given: str) -> "Future[Principal]":
+    """The same by the ring's own thread. The future's exception is a Problem; raises one for a bad session token."""
+    if not sessions.looks_like_one(given):
+        return ring.lookup(given)
+    session = sessions.verified(given)
+    return mapped(ring.lookup(session.token), lambda principal: _locked(principal, session))
+
+
+def resolve(given: str) -> Principal:
+    """The same on this thread, with one query when it is not in memory. Raises Problem 401 or 503."""
+    if not sessions.looks_like_one(given):
+        return ring.resolve(given)
+    session = sessions.verified(given)
+    return _locked(ring.resolve(session.token), session)
+
+
+def _locked(principal: Principal, session: sessions.Session) -> Principal:
+    return msgspec.structs.replace(principal, session=session)

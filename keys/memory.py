@@ -48,9 +48,9 @@ class Memory:
     def __len__(self) -> int:
         return len(self._entries) + len(self._refused)
 
-    def trusted(self, digest: bytes) -> Principal | None:
+    def trusted(self, digest: bytes, key_id: int = 0) -> Principal | None:
         """The principal, unless it is unknown, expired or was not confirmed lately. Counts as use."""
-        entry = self._entries.get(digest)
+        entry = self._by_id.get(key_id) if key_id else self._entries.get(digest)
         if entry is None:
             return None
         now = self._clock()
@@ -64,7 +64,7 @@ class Memory:
         until, code = self._refused.get(token.digest, (0.0, ""))
         if code and self._clock() < until:
             raise refusal(code)
-        return self.trusted(token.digest)
+        return self.trusted(token.digest, token.key_id)
 
     def valid(self, key_id: int) -> bool:
         """May an open stream of this key go on? Counts as use."""
@@ -150,7 +150,8 @@ class Memory:
 
 def _belongs(token: Token, found: Found) -> bool:
     """Is it this key, and does its prefix tell the truth about its project?"""
-    return tokens.same(token.digest, found.digest) and (token.kind, token.mode) == (found.kind, found.mode)
+    known = token.key_id == found.key_id if token.key_id else tokens.same(token.digest, found.digest)
+    return known and (token.kind, token.mode) == (found.kind, found.mode)
 
 
 def _spent(found: Found, now: float) -> str | None:

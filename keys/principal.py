@@ -8,6 +8,7 @@ import psycopg
 from django.db import connections
 
 from keys.models import ProjectSettings
+from keys.sessions import Session
 from keys.tokens import Kind, Mode
 
 DATABASE = "default"
@@ -18,7 +19,8 @@ STATEMENT_MS = 1_500  # a locked table must not hold up the ring's only thread f
 class Principal(msgspec.Struct, frozen=True):
     """A good key: its project and what it may do.
 
-    project: the slug; scopes: empty for all; origins: empty for any; expires_at: seconds since 1970.
+    project: the slug; scopes: empty for all; origins: empty for any; expires_at: seconds since 1970;
+    session: when a session token stood for the key, to whom it is locked.
     """
 
     project_id: int
@@ -31,6 +33,7 @@ class Principal(msgspec.Struct, frozen=True):
     scopes: frozenset[str]
     expires_at: float | None
     options: ProjectSettings
+    session: Session | None = None
 
 
 class Found(msgspec.Struct, frozen=True):

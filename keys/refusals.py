@@ -11,6 +11,10 @@ ORIGIN = "auth.origin_refused"
 SCOPE = "auth.scope_missing"
 ROLE = "auth.role_missing"
 UNAVAILABLE = "auth.unavailable"
+INVALID_SESSION = "auth.invalid_session"
+SIGNATURE = "auth.signature_invalid"
+SIGNATURE_STALE = "auth.signature_stale"
+SIGNATURE_USED = "auth.signature_used"
 
 _REASONS = {
     MISSING: (401, "Send a project key: `Authorization: Bearer pk_live_...` or `sk_live_...`."),
@@ -21,6 +25,16 @@ _REASONS = {
     ORIGIN: (403, "This key may not be used from this origin. Add the origin to the key's list of allowed origins."),
     SCOPE: (403, "This key lacks the scope that this needs."),
     ROLE: (403, "Your role in this project allows reading only."),
+    INVALID_SESSION: (
+        401,
+        "This session token has expired or is none of ours. Make a new one.",
+    ),
+    SIGNATURE: (401, "The signature is missing or wrong. It is made on your server, with the project's secret."),
+    SIGNATURE_STALE: (
+        401,
+        "The signature is not of the last 5 minutes. Sign anew, and check the clock.",
+    ),
+    SIGNATURE_USED: (401, "This signature was used before. Each is good for one handshake: sign anew."),
     UNAVAILABLE: (503, "The key cannot be checked right now. Try again in a moment."),
 }
 

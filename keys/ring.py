@@ -56,13 +56,15 @@ class KeyRing:
         self._refresher.start()
         return self._refresher
 
-    def cached(self, key: str) -> Principal | None:
+    def cached(self, key: str | Token) -> Principal | None:
         """From memory alone; None when the key is unknown here, or was not confirmed lately."""
+        if isinstance(key, Token):
+            return self._memory.trusted(key.digest, key.key_id)
         if len(key) != tokens.LENGTH:
             return None
         return self._memory.trusted(tokens.digest(key))
 
-    def resolve(self, key: str) -> Principal:
+    def resolve(self, key: str | Token) -> Principal:
         """From memory, else by one query on this thread. Raises Problem 401 or 503."""
         token = _parsed(key)
         self._running()
@@ -77,7 +79,7 @@ class KeyRing:
             raise refusal(refusals.UNAVAILABLE) from error
         return self._memory.admit(token, snapshot, started)
 
-    def lookup(self, key: str) -> "Future[Principal]":
+    def lookup(self, key: str | Token) -> "Future[Principal]":
         """The same by the ring's own thread, for callers that must not block. The exception is a Problem."""
         future: Future[Principal] = Future()
         try:
@@ -112,8 +114,10 @@ class KeyRing:
             self._refresher.stop()
 
 
-def _parsed(key: str) -> Token:
+def _parsed(key: str | Token) -> Token:
     """What cannot be a key never reaches the database."""
+    if isinstance(key, Token):
+        return key
     token = tokens.parse(key)
     if token is None:
         raise refusal(refusals.INVALID)

@@ -25,12 +25,16 @@ _SHAPE = re.compile(rf"({'|'.join(_PREFIXES)})[A-Za-z0-9]{{{RANDOM_LENGTH}}}")
 
 
 class Token(msgspec.Struct, frozen=True):
-    """What a well-formed key says by itself, without the secret part."""
+    """What a well-formed key says by itself, without the secret part.
+
+    key_id: not 0 when a session token of ours names the key: then its digest is not asked for.
+    """
 
     kind: Kind
     mode: Mode
     lookup: str
     digest: bytes
+    key_id: int = 0
 
 
 def make(kind: str, mode: str) -> str:
