@@ -20,7 +20,8 @@ from psycopg_pool.base import AttemptWithBackoff
 from persona import broker
 from persona.embedded import PR_SET_PDEATHSIG
 
-NUDGES = {"segments.drain": "live", "segments.backfill": "bulk"}  # tasks that do whatever waits, and their queues
+# Tasks that do whatever waits, and their queues.
+NUDGES = {"segments.drain": "live", "segments.backfill": "bulk", "delivery.deliver": "bulk"}
 
 
 class Task(DjangoTask[Any, Any]):
@@ -65,9 +66,12 @@ def _configuration() -> dict[str, Any]:
         "beat_schedule": {
             # The safety net: a nudge that was lost costs at most this second.
             "sweep": {"task": "segments.sweep", "schedule": 1.0, "options": {"expires": 2}},
+            # The same for deliveries, and what times their next tries.
+            "deliver": {"task": "delivery.deliver", "schedule": 1.0, "options": {"expires": 2}},
             # By the clock, not by an interval: beat may be restarted more often than an interval lasts.
             "ingestion": {"task": "ingestion.maintain", "schedule": crontab(minute="7"), "options": {"expires": 3_000}},
             "segments": {"task": "segments.maintain", "schedule": crontab(minute="37"), "options": {"expires": 3_000}},
+            "delivery": {"task": "delivery.maintain", "schedule": crontab(minute="47"), "options": {"expires": 3_000}},
         },
     }
 

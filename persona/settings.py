@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "keys.apps.KeysConfig",
     "ingestion.apps.IngestionConfig",
     "segments.apps.SegmentsConfig",
+    "delivery.apps.DeliveryConfig",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -186,6 +187,10 @@ PERSONA_SHARDS = env.number("PERSONA_SHARDS", 8, least=1, most=256)
 PERSONA_STREAM_HEARTBEAT = env.number("PERSONA_STREAM_HEARTBEAT", 15, least=1)  # seconds
 PERSONA_STREAM_IDLE = env.number("PERSONA_STREAM_IDLE", 900, least=1)  # seconds without a change, then the end
 PERSONA_STREAM_AGE = env.number("PERSONA_STREAM_AGE", 14_400, least=1)  # seconds at most, less up to a fifth by chance
+
+# --- Deliveries ---------------------------------------------------------------------------------------------------
+PERSONA_ALLOW_PRIVATE_DESTINATIONS = env.flag("PERSONA_ALLOW_PRIVATE_DESTINATIONS", default=False)
+PERSONA_DELIVERY_DAYS = env.number("PERSONA_DELIVERY_DAYS", 7, least=1, most=365)  # the delivery log
 
 # --- People and pages ---------------------------------------------------------------------------------------------
 AUTH_PASSWORD_VALIDATORS = [

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("persona", "keys", "ingestion", "segments")
+ROOMS = ("persona", "keys", "ingestion", "segments", "delivery")
 SHAPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 READERS = frozenset({"text", "flag", "number", "words"})  # of persona.lib.env
 VARIABLE = re.compile(r"[A-Z][A-Z_]{3,}")

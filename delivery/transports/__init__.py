@@ -1,0 +1,1 @@
+"""How each kind of receiver is spoken to: one pure module each, with the shape of delivery.outgoing.Transport."""

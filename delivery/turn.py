@@ -1,0 +1,117 @@
+"""A turn: serve every destination that has something to do, side by side, until none has.
+
+The database is spoken to here, on one thread; the requests are on the client's own. One wave a destination is under
+way at a time. A slow receiver holds up nobody: its wave ends by itself, and it gets no second one in the same turn.
+"""
+
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import partial
+
+import msgspec
+from django.conf import settings
+
+from delivery import forwarding, intake, queue, schedule, settle, wave
+from delivery.kinds import batch_of
+from delivery.models import Destination
+from delivery.queue import Claim
+from delivery.wave import Result, Wave
+from keys.sealed import Unreadable
+from persona.lib.log import get_logger
+from persona.lib.outbound import Outbound
+
+log = get_logger(__name__)
+
+BUDGET = 5.0  # seconds; what is under way then is waited for, and others are served meanwhile
+DESTINATIONS = 64  # under way at once
+SLOW = 1.0  # seconds of a wave
+LOOK = 0.05  # seconds between two looks for work while requests are under way
+
+_client: Outbound | None = None
+
+
+class Going(msgspec.Struct, frozen=True):
+    """A wave that is being sent."""
+
+    destination: Destination
+    claim: Claim
+    wave: Wave
+    started: float
+
+
+def client() -> Outbound:
+    """This process's way out."""
+    global _client
+    if _client is None:
+        _client = Outbound(allow_private=settings.PERSONA_ALLOW_PRIVATE_DESTINATIONS)
+    return _client
+
+
+def deliver_some(*, budget: float = BUDGET) -> bool:
+    """Serve until nothing is due or `budget` seconds are over; whether work is left for another turn."""
+    going: dict[Future[list[Result]], Going] = {}
+    done_with: set[int] = set()  # had nothing that can be done now, or are slow
+    until = time.monotonic() + budget
+    while True:
+        over = time.monotonic() > until
+        if not over or going:
+            _begin(going, done_with)
+        if not going:
+            return over
+        finished, _ = wait(going, timeout=LOOK, return_when=FIRST_COMPLETED)
+        for future in finished:
+            one = going.pop(future)
+            _end(one, future.result())
+            if time.monotonic() - one.started > SLOW or over:
+                done_with.add(one.destination.pk)
+
+
+def _begin(going: dict[Future[list[Result]], Going], done_with: set[int]) -> None:
+    busy = [*done_with, *(one.destination.pk for one in going.values())]
+    for project, number in queue.due(busy=busy, limit=DESTINATIONS - len(going)):
+        claim = queue.claim(project, number)
+        found = Destination.objects.select_related("project").filter(project=project, pk=number).first()
+        if claim is None or found is None:
+            done_with.add(number)
+            continue
+        started = _start(found, claim)
+        if started is None:
+            queue.release(project, number)
+            done_with.add(number)
+        else:
+            going[client().run(partial(wave.send, started.wave))] = started
+
+
+def _start(destination: Destination, claim: Claim) -> Going | None:
+    """None: nothing can be sent now."""
+    if not _take_in(destination, claim) and not queue.waiting(
+        destination.project_id, destination.pk, claim.now, limit=1
+    ):
+        return None
+    waiting = queue.waiting(destination.project_id, destination.pk, queue.clock())
+    try:
+        prepared = wave.prepare(destination, waiting, probe=claim.failures >= schedule.FAILURES_TO_REST)
+    except Unreadable as error:
+        settle.pause(destination, str(error))
+        return None
+    return Going(destination, claim, prepared, time.monotonic())
+
+
+def _take_in(destination: Destination, claim: Claim) -> bool:
+    if destination.forwards:
+        return forwarding.take_in(destination, claim.seq, claim.now, batch=batch_of(destination))
+    return intake.take_in(destination, claim.seq, claim.now)
+
+
+def _end(one: Going, results: list[Result]) -> None:
+    settle.settle(one.destination, one.claim, one.wave, results)
+    queue.release(one.destination.project_id, one.destination.pk)
+    failed = sum(not settle.is_well(result) for result in results)
+    if results:
+        log.info(
+            "destination.served",
+            project=one.destination.project_id,
+            destination=one.destination.public_id,
+            requests=len(results),
+            failed=failed,
+        )
