@@ -151,7 +151,7 @@ class CorrectedEvent(forms.ModelForm):  # type: ignore[type-arg]  # not generic 
     def clean_event(self) -> str:
         event = str(self.cleaned_data["event"])
         try:
-            deadletters.check(dialect=self.instance.dialect, event=event.encode())
+            deadletters.check(letter=self.instance, event=event.encode())
         except Problem as problem:
             raise forms.ValidationError(problem.detail) from None
         return event

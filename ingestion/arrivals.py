@@ -71,6 +71,12 @@ def with_bodies(refused: Iterable[Refused]) -> list[Refused]:
     return [one if one.rejection.body else _with_body(one, apart) for one in refused]
 
 
+def frames(refused: Iterable[Refused]) -> dict[int, bytes]:
+    """By the row id of a batch: what it said beside its events."""
+    batches = {one.batch.id: one.batch for one in refused}
+    return {number: DIALECTS[batch.dialect].frame(batch.body) for number, batch in batches.items()}
+
+
 def _with_body(refused: Refused, apart: dict[int, list[bytes]]) -> Refused:
     batch, rejection = refused.batch, refused.rejection
     if batch.id not in apart:

@@ -127,7 +127,7 @@ class DedupeKey(models.Model):
 
 
 class DeadLetter(models.Model):
-    """An event that could not be stored, with the reason and its raw text."""
+    """An event that could not be stored, with the reason, its raw text, and what its request said beside its events."""
 
     project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
     batch_id = models.TextField()
@@ -137,6 +137,8 @@ class DeadLetter(models.Model):
     detail = models.TextField()
     body = models.BinaryField()
     at = models.BigIntegerField()
+    received_at = models.BigIntegerField()
+    frame = models.BinaryField()
 
     class Meta:
         managed = False

@@ -19,6 +19,7 @@ FOLLOWED_DAYS = 7  # the same, where somebody forwards the events: how far a des
 
 NOW = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
 OLD_BATCHES = "delete from ingestion_appliedbatch where at < %s"
+OLD_LETTERS = "delete from ingestion_deadletter where at < %s"
 OLD_APPLIED = """
 delete from ingestion_applied a where a.at < %(viewed)s and (a.at < %(followed)s or not exists (
     select from ingestion_writerlane l where l.project_id = a.project_id and l.watched_until = %(forever)s))
@@ -33,6 +34,7 @@ def keep_up() -> None:
     make_lanes()
     now = _now()
     _delete(OLD_BATCHES, now - APPLIED_BATCH_DAYS * MS_PER_DAY)
+    _delete(OLD_LETTERS, now - int(settings.PERSONA_DEAD_LETTER_DAYS) * MS_PER_DAY)
     forget_applied(now)
     drop_expired(now - longest_retention() * MS_PER_DAY)
 

@@ -38,9 +38,10 @@ from stdin (format binary)
 """
 EVENT_TYPES = ("int8", "int8", "int4", "int8", "int8", "bytea", "jsonb", "jsonb")
 DEAD = """
-copy ingestion_deadletter (project_id, batch_id, index, dialect, code, detail, body, at) from stdin (format binary)
+copy ingestion_deadletter (project_id, batch_id, index, dialect, code, detail, body, at, received_at, frame)
+from stdin (format binary)
 """
-DEAD_TYPES = ("int8", "text", "int4", "text", "text", "text", "bytea", "int8")
+DEAD_TYPES = ("int8", "text", "int4", "text", "text", "text", "bytea", "int8", "int8", "bytea")
 STALE = """
 insert into ingestion_staleprofiles (project_id, shard, at, items)
 select %s, r.* from unnest(%s::smallint[], %s::bigint[], %s::bytea[]) as r
@@ -199,6 +200,7 @@ def _copy_events(cursor: Cursor, turn: Turn) -> None:
 
 def _copy_dead_letters(cursor: Cursor, turn: Turn) -> None:
     refused = [outcome.refused for outcome in turn.outcomes if outcome.refused is not None]
+    frames = arrivals.frames(refused)
     rows = [
         (
             turn.lane.project,
@@ -209,6 +211,8 @@ def _copy_dead_letters(cursor: Cursor, turn: Turn) -> None:
             _detail(one.rejection.field, one.rejection.detail),
             one.rejection.body,
             turn.now,
+            min(one.batch.received_at, turn.now),
+            frames[one.batch.id],
         )
         for one in arrivals.with_bodies(refused)
     ]

@@ -16,6 +16,7 @@ urlpatterns = [
     path("metrics", pages.measured),
     path("api/v2/pipeline/", include("ingestion.urls")),
     re_path(r"^api/v2/pipeline/config/?$", config.ConfigView.as_view()),
+    path("api/projects/<str:project>/", include("ingestion.api_urls")),
     path("api/projects/<str:project>/", include("segments.api_urls")),
     path("docs/<slug:name>", docs.page, name="docs"),
     path("admin/login/", signin.admin_sign_in),  # before the admin's own

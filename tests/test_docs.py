@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
+from ingestion import api_urls as letter_urls
 from keys import refusals
 from persona import docs
 from segments import api_urls
@@ -77,7 +78,7 @@ def test_every_route_of_the_management_api_has_a_heading() -> None:
 
 def routes() -> Iterator[tuple[str, str]]:
     """Methods and addresses below /api/projects/{project}/."""
-    for route in api_urls.urlpatterns:
+    for route in (*api_urls.urlpatterns, *letter_urls.urlpatterns):
         view = route.callback.view_class  # type: ignore[attr-defined]  # as_view puts it there
         address = re.sub(r"\(\?P<(\w+)>[^)]*\)|<\w+:(\w+)>", r"{\1\2}", str(route.pattern))
         for method in ("get", "post", "put", "patch", "delete"):

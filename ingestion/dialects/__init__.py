@@ -29,8 +29,11 @@ class Dialect(Protocol):
     def as_sent(self, body: bytes) -> list[bytes]:
         """The events of a body that `read` took, each in its sender's bytes."""
 
-    def alone(self, event: bytes) -> bytes:
-        """A body that holds this one event: how a dead letter comes back."""
+    def frame(self, body: bytes) -> bytes:
+        """What of a body that `read` took is no event and gives its events meaning; without credentials."""
+
+    def alone(self, event: bytes, frame: bytes) -> bytes:
+        """A body that holds this one event in the frame of its first one: how a dead letter comes back."""
 
 
 DIALECTS: dict[str, Dialect] = {pipeline.NAME: pipeline}

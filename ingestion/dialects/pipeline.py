@@ -107,9 +107,17 @@ def as_sent(body: bytes) -> list[bytes]:
     return [bytes(raw) for raw in _parts(body).batch]
 
 
-def alone(event: bytes) -> bytes:
-    """A body that holds this one event: how a dead letter comes back."""
-    return b'{"batch":[' + event + b"]}"
+def frame(body: bytes) -> bytes:
+    """sentAt and context, as members of an object; whatever of them could not be used is left out."""
+    batch = _parts(body)
+    sent_at, context, _ = _frame(batch)
+    found = {"sentAt": batch.sent_at if sent_at is not None else None, "context": batch.context if context else None}
+    return b"".join(b',"%s":%s' % (name.encode(), bytes(raw)) for name, raw in found.items() if raw)
+
+
+def alone(event: bytes, frame: bytes) -> bytes:
+    """A body that holds this one event in the frame of its first one: how a dead letter comes back."""
+    return b'{"batch":[' + event + b"]" + frame + b"}"
 
 
 def _read_whole(body: bytes) -> Reading:

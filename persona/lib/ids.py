@@ -5,6 +5,7 @@ import random
 import secrets
 import string
 
+CORRECTION = "."
 ALPHABET = string.ascii_letters + string.digits  # base 62: 5.95 bits a character
 
 
@@ -27,9 +28,15 @@ def event_uid(message_id: str) -> bytes:
     return hashlib.sha256(message_id.encode()).digest()[:16]
 
 
+def letter_batch_id(letter: int, body: bytes) -> str:
+    """Of a dead letter that comes back as `body`: the same for the same correction, another for another."""
+    return f"b_letter_{letter}{CORRECTION}{hashlib.sha256(body).hexdigest()[:12]}"
+
+
 def nameless_uid(batch: str, index: int) -> bytes:
-    """The uid of an event that came without an id: the same again when its batch is applied twice."""
-    return event_uid(f"{batch}\x00{index}")
+    """The uid of an event that came without an id: the same again when its batch is applied twice, or its letter
+    comes back in two corrections."""
+    return event_uid(f"{batch.partition(CORRECTION)[0]}\x00{index}")
 
 
 def shard_of(project_id: int, profile_id: int, shards: int) -> int:

@@ -10,7 +10,20 @@ import pytest
 
 from ingestion.models import AppliedBatch
 from keys.models import ApiKey, Project
-from tests.ingestion.calling import CONFIG, EVENT, INGEST, Got, Shop, call, call_view, db, elsewhere, shop, way_in
+from tests.ingestion.calling import (
+    CONFIG,
+    EVENT,
+    INGEST,
+    Got,
+    Shop,
+    call,
+    call_view,
+    db,
+    elsewhere,
+    plain,
+    shop,
+    way_in,
+)
 
 __all__ = ["db", "elsewhere", "shop", "way_in"]  # fixtures
 
@@ -354,14 +367,3 @@ def test_asgi_and_django_answer_alike(method: str, path: str, headers: dict[str,
     if method == "HEAD":
         raw, view = raw._replace(body=b""), view._replace(body=b"")  # a server sends none
     assert raw == view
-
-
-def plain(answer: Got) -> Got:
-    """Without what differs from request to request."""
-    moving = {"ratelimit-remaining": "n", "ratelimit-reset": "n"}
-    headers = {name: moving.get(name, value) for name, value in answer.headers.items()}
-    if answer.status == 202:
-        document = answer.json()
-        assert document.pop("batchId").startswith("b_")
-        return Got(202, headers, msgspec.json.encode(document))
-    return Got(answer.status, headers, answer.body)

@@ -7,7 +7,7 @@ from django.test import Client
 
 from ingestion import deadletters
 from ingestion.events import EVENT_BYTES, TRAITS_BYTES
-from ingestion.models import Batch, DeadLetter
+from ingestion.models import Batch, DeadLetter, Event
 from keys.models import AuditEntry, Project
 from persona.lib.problems import Problem
 from tests.ingestion.applying import (
@@ -54,9 +54,7 @@ def test_a_corrected_event_goes_through_the_inbox_and_its_letter_is_gone(project
     apply_all()
     assert fate(project, batch) == (1, 0, 0)
     profile = profile_of(project, "user", "u1")
-    ((name, ts, owner, _),) = stored(project)
-    assert (name, owner) == ("order_placed", profile.id)
-    assert ts > RECEIVED
+    assert [row[:3] for row in stored(project)] == [("order_placed", RECEIVED, profile.id)]
     assert AuditEntry.objects.filter(project=project, actor="alice", action="dead_letter.redriven").count() == 1
 
 
@@ -70,6 +68,37 @@ def test_a_letter_that_was_put_back_twice_is_stored_once(project: Project, alice
         deadletters.redrive(letter=letter, actor=alice, event=corrected)
         apply_all()
     assert len(stored(project)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_letter_that_was_put_back_in_two_corrections_is_stored_once(project: Project, alice: User) -> None:
+    """As above, and then it was corrected differently: the second batch is applied too, and adds nothing."""
+    apply_events(project, {"type": "trakc", "event": "a", "userId": "u1"})
+    letter = letter_of(project)
+    batches = [
+        deadletters.redrive(letter=letter, actor=alice, event=msgspec.json.encode(track(name, userId="u1")))
+        for name in ("a", "b")
+    ]
+    apply_all()
+    assert [fate(project, batch) for batch in batches] == [(1, 0, 0), (0, 1, 0)]
+    assert [name for name, *_ in stored(project)] == ["a"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_letter_comes_back_with_the_clock_and_context_of_its_first_request(project: Project, alice: User) -> None:
+    sent = {"type": "trakc", "event": "a", "timestamp": "2023-11-14T22:00:00Z"}
+    frame = {"sentAt": "2023-11-14T22:00:10Z", "context": {"app": "shop"}}
+    apply_events(project, sent, **frame)
+    deadletters.redrive(letter=letter_of(project), actor=alice, event=msgspec.json.encode({**sent, "type": "track"}))
+    apply_all()
+    (event,) = Event.objects.filter(project=project)
+    assert (event.ts, event.received_at, event.context) == (RECEIVED - 10_000, RECEIVED, {"app": "shop"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_unusable_frame_does_not_come_back(project: Project) -> None:
+    apply_events(project, {"type": "trakc"}, sentAt=7, context="none")
+    assert bytes(letter_of(project).frame) == b""
 
 
 @pytest.mark.django_db(transaction=True)
