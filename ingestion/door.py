@@ -35,13 +35,15 @@ SAFE = (
 
 class Door(msgspec.Struct, frozen=True):
     """One route. behind(headers, body): the answer; refused: the wire's form of a problem found at the door;
-    body_bytes: the most that is read; too_large: the problem of a body beyond that."""
+    body_bytes: the most that is read; too_large: the problem of a body beyond that; keyed: it is about keys, and one
+    that is not in memory is looked up first."""
 
     methods: tuple[str, ...]
     behind: Callable[[Headers, bytes], Reply]
     refused: Callable[[Problem], Answer] = wire.problem_answer
     body_bytes: int = 0
     too_large: Callable[[], Problem] = lambda: Problem(400, "request.too_large", "Nothing is expected in the body.")
+    keyed: bool = True
 
     @property
     def allowed(self) -> str:
@@ -84,7 +86,7 @@ class Door(msgspec.Struct, frozen=True):
     async def answer(self, headers: Headers, body: bytes) -> Answer:
         """The answer to a request that was let in; for event loops."""
         try:
-            if (caller := lookup_of(headers)) is not None:
+            if self.keyed and (caller := lookup_of(headers)) is not None:
                 await asyncio.wait_for(asyncio.wrap_future(caller), PATIENCE)
             reply = self.behind(headers, body)
             if isinstance(reply, Future):
@@ -100,7 +102,7 @@ class Door(msgspec.Struct, frozen=True):
         if len(body) > self.body_bytes:
             return self._signed(self.refused(self.too_large()), headers)
         try:
-            if (caller := lookup_of(headers)) is not None:
+            if self.keyed and (caller := lookup_of(headers)) is not None:
                 caller.result(PATIENCE)
             reply = self.behind(headers, body)
             if isinstance(reply, Future):

@@ -1,31 +1,39 @@
-"""The server's way in: exact hot paths go past Django, everything else to Django."""
+"""The server's way in: exact hot paths and probes go past Django, everything else to a place of Django's."""
 
 import os
-from collections.abc import Awaitable, Callable
 from typing import cast
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "persona.settings")
-os.environ.setdefault("PERSONA_DATABASE_POOL", "10")
 django_application = get_asgi_application()  # sets Django up, which the imports below need
 
 from ingestion.api import INGEST  # noqa: E402 - after the set-up
 from ingestion.inbox import inbox  # noqa: E402 - after the set-up
+from ingestion.wires import DOORS  # noqa: E402 - after the set-up
+from persona import errors  # noqa: E402 - after the set-up
 from persona.config import CONFIG  # noqa: E402 - after the set-up
 from persona.lib.wire import Receive, Scope, Send  # noqa: E402 - after the set-up
+from persona.places import Application, Places  # noqa: E402 - after the set-up
+from persona.probes import HEALTH, READY  # noqa: E402 - after the set-up
 from segments import publisher  # noqa: E402 - after the set-up
 from segments.streaming import route as stream  # noqa: E402 - after the set-up
 
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 PIPELINE = "/api/v2/pipeline"
-elsewhere = cast("Application", django_application)
+elsewhere = Places(
+    cast("Application", django_application), places=settings.PERSONA_REQUEST_THREADS, refused=errors.before_django
+)
 EXACT: dict[str, Application] = {
-    f"{PIPELINE}/{name}{slash}": app
-    for name, app in (("ingest", INGEST.app), ("config", CONFIG.app), ("stream", stream.app))
-    for slash in ("", "/")
+    "/health": HEALTH.app,
+    "/ready": READY.app,
+    **{
+        f"{PIPELINE}/{name}{slash}": app
+        for name, app in (("ingest", INGEST.app), ("config", CONFIG.app), ("stream", stream.app))
+        for slash in ("", "/")
+    },
+    **{f"{path}{slash}": door.app for path, door in DOORS.items() for slash in ("", "/")},
 }
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
@@ -11,12 +12,15 @@ from django.core.exceptions import DisallowedHost, PermissionDenied, RequestData
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
 from keys.refusals import INVALID, MISSING, refusal
 from persona.lib.log import get_logger
 from persona.lib.problems import Problem, no_such_thing
+from persona.lib.wire import Answer, problem_answer
+from persona.middleware import CONTENT_POLICY
 
 log = get_logger(__name__)
 
@@ -129,6 +133,19 @@ def broken(request: HttpRequest) -> HttpResponse:
     if request.path.startswith(PROGRAMS):
         return answered(internal())
     return render(request, "error.html", page, status=500)
+
+
+def before_django(path: str, problem: Problem) -> Answer:
+    """For those who are turned away before Django sees them."""
+    if path.startswith(PROGRAMS):
+        return problem_answer(problem)
+    page, policy = _plain_page(problem.detail), ("content-security-policy", CONTENT_POLICY)
+    return Answer(problem.status, page, "text/html; charset=utf-8", (*problem.header_lines(), policy))
+
+
+@lru_cache(maxsize=10)
+def _plain_page(detail: str) -> bytes:
+    return render_to_string("error.html", {"title": "This cannot be answered now", "detail": detail}).encode()
 
 
 def _shown(request: HttpRequest, problem: Problem, title: str) -> HttpResponse:

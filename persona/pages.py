@@ -6,16 +6,17 @@ from functools import wraps
 from django.contrib.auth.decorators import login_required
 from django.contrib.staticfiles.views import serve
 from django.db.models import Count, Q
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from keys.visibility import visible_projects
-from persona import metrics, readiness
+from persona import metrics, probes, readiness
 from persona.errors import answered
 from persona.lib.problems import Problem
+from persona.lib.wire import Answer
 
 MOST_PROJECTS = 100
 
@@ -60,19 +61,18 @@ def probe(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest]
 
 @probe
 def health(request: HttpRequest) -> HttpResponse:
-    """The process is alive. Depends on nothing else."""
-    return JsonResponse({"status": "ok"})
+    """For servers that speak WSGI; the same as through raw ASGI."""
+    return _shown(probes.ALIVE)
 
 
 @probe
 def ready(request: HttpRequest) -> HttpResponse:
-    """The process can do its work: 200 with `lag_ms`, or 503 naming what is missing."""
-    found = readiness.check()
-    if not found.missing:
-        return JsonResponse({"status": "ready", "lag_ms": found.lag_ms})
-    extra: dict[str, object] = {"missing": found.missing, "lag_ms": found.lag_ms}
-    detail = f"No answer from: {', '.join(found.missing)}."
-    return answered(Problem(503, "service.not_ready", detail, retry_after=1, extra=extra))
+    """The same."""
+    return _shown(probes.said(readiness.check()))
+
+
+def _shown(answer: Answer) -> HttpResponse:
+    return HttpResponse(answer.body, answer.media_type, answer.status, headers=dict(answer.headers))
 
 
 @probe

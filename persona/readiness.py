@@ -1,8 +1,9 @@
 """Whether this process can do its work: asks what it depends on, each for one second at most, all at the same time."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Generic, TypeVar
 
 import msgspec
 from celery import current_app
@@ -13,6 +14,8 @@ from persona import broker
 from persona.lib.log import get_logger
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
 
 PATIENCE = 1  # second
 CONNECT_SECONDS = 2  # libpq takes no less; whoever waits longer than PATIENCE for it is told so meanwhile
@@ -35,7 +38,6 @@ def _ask_database(alias: str, question: str) -> int:
     """A connection of its own, so that a hanging one harms nobody else and a new one is known to be possible."""
     connection = connections[alias].copy()
     connection.settings_dict["OPTIONS"]["connect_timeout"] = CONNECT_SECONDS
-    connection.settings_dict["OPTIONS"].pop("pool", None)
     try:
         with connection.cursor() as cursor:
             cursor.execute("select set_config('statement_timeout', %s, false)", [str(int(PATIENCE * 1000))])
@@ -60,23 +62,24 @@ QUESTIONS: dict[str, Callable[[], int]] = {
 }
 
 
-class Asking:
+class Asking(Generic[T]):
     """The questions under way. Whoever asks one of them again waits for the same answer: threads never pile up."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(len(QUESTIONS), thread_name_prefix="readiness")
+    def __init__(self, questions: Mapping[str, Callable[[], T]]) -> None:
+        self._questions = questions
+        self._pool = ThreadPoolExecutor(len(questions), thread_name_prefix="readiness")
         self._lock = threading.Lock()
-        self._open: dict[str, Future[int]] = {}
+        self._open: dict[str, Future[T]] = {}
 
-    def ask(self, name: str) -> Future[int]:
+    def ask(self, name: str) -> Future[T]:
         with self._lock:
             answer = self._open.get(name)
             if answer is None or answer.done():
-                answer = self._open[name] = self._pool.submit(QUESTIONS[name])
+                answer = self._open[name] = self._pool.submit(self._questions[name])
             return answer
 
 
-_asking = Asking()
+_asking = Asking(QUESTIONS)
 
 
 def check() -> Readiness:
@@ -85,6 +88,14 @@ def check() -> Readiness:
     wait(answers.values(), timeout=PATIENCE)
     missing = tuple(name for name, answer in answers.items() if not _answered(name, answer))
     return Readiness(missing, None if "inbox" in missing else answers["inbox"].result())
+
+
+_checking = Asking({"everything": check})
+
+
+def soon() -> Future[Readiness]:
+    """The same for whoever may not wait; not to be cancelled, because it is shared."""
+    return _checking.ask("everything")
 
 
 def _answered(name: str, answer: Future[int]) -> bool:

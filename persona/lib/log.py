@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -19,6 +20,13 @@ def redact(text: str) -> str:
 
 def _redacted(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _callers_fault(record: logging.LogRecord) -> bool:
+    """What Django refuses is one line: its traceback shows Django alone, and everybody could fill a disk with it."""
+    if getattr(record, "status_code", HTTPStatus.INTERNAL_SERVER_ERROR) < HTTPStatus.INTERNAL_SERVER_ERROR:
+        record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
+    return True
 
 
 def configure_logging(level: str, *, colors: bool) -> None:
@@ -48,6 +56,7 @@ def configure_logging(level: str, *, colors: bool) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(_callers_fault)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
