@@ -1,0 +1,208 @@
+"""The whole surface: what an application calls."""
+
+import atexit
+import json
+import logging
+import os
+import uuid
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from persona_sdk.connection import Connection
+from persona_sdk.options import MOST_EVENT_BYTES, Options
+from persona_sdk.queue import Queue, Waiting
+from persona_sdk.sender import Sender
+from persona_sdk.stream import Change, Subscription
+
+log = logging.getLogger("persona_sdk")
+EXIT_MS = 5_000.0  # how long a program that ends waits for what it has tracked
+
+
+class Persona:
+    """Thread-safe; one for a program. `key`: a secret (sk_) or publishable (pk_) key; `url`: the server's address.
+
+    `on_drop(name, code)`: an event was given up (refused by the server, too large, queue full, closed).
+    `on_error(code)`: something an operator should know, such as a key that is refused; the events are kept.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        *,
+        url: str = "http://127.0.0.1:8000",
+        options: Options | None = None,
+        on_drop: Callable[[str, str], object] | None = None,
+        on_error: Callable[[str], object] | None = None,
+    ) -> None:
+        self._key, self._url = key, url.rstrip("/")
+        self._options = options or Options()
+        self._on_drop, self._on_error = on_drop, on_error
+        self._subscriptions: list[Subscription] = []
+        self._closed = False
+        self._start()
+        _living.add(self)
+
+    def _start(self) -> None:
+        self._queue = Queue(self._options.max_queue)
+        self._sender = Sender(self._queue, self._options, self._connection(), dropped=self._drop, failed=self._fail)
+
+    def _connection(self) -> Connection:
+        return Connection(self._url, self._key)
+
+    # --- events ---
+
+    def track(
+        self,
+        event: str,
+        properties: Mapping[str, Any] | None = None,
+        *,
+        user_id: str | None = None,
+        anonymous_id: str | None = None,
+        **more: Any,
+    ) -> bool:
+        """Something happened. `more`: `timestamp` (a datetime), `context`, `message_id`. False when it was given up."""
+        fields = {"event": event, "properties": dict(properties or {})}
+        return self._put("track", event, fields, user_id=user_id, anonymous_id=anonymous_id, **more)
+
+    def identify(self, user_id: str, traits: Mapping[str, Any] | None = None, **more: Any) -> bool:
+        """Who somebody is: sets traits, and ties `anonymous_id` to the user."""
+        return self._put("identify", "identify", {"traits": dict(traits or {})}, user_id=user_id, **more)
+
+    def page(self, name: str, properties: Mapping[str, Any] | None = None, **more: Any) -> bool:
+        """A page was seen."""
+        return self._put("page", "page", {"name": name, "properties": dict(properties or {})}, **more)
+
+    def alias(self, user_id: str, previous_id: str, **more: Any) -> bool:
+        """`previous_id` is `user_id` from now on."""
+        return self._put("alias", "alias", {"previousId": previous_id}, user_id=user_id, **more)
+
+    def _put(
+        self,
+        kind: str,
+        name: str,
+        fields: Mapping[str, Any],
+        *,
+        user_id: str | None = None,
+        anonymous_id: str | None = None,
+        timestamp: datetime | None = None,
+        context: Mapping[str, Any] | None = None,
+        message_id: str | None = None,
+    ) -> bool:
+        given = {"userId": user_id, "anonymousId": anonymous_id, "context": dict(context) if context else None}
+        event = {
+            "type": kind,
+            "messageId": message_id or str(uuid.uuid4()),
+            "timestamp": (timestamp or datetime.now(timezone.utc)).isoformat(timespec="milliseconds"),
+            **fields,
+            **{name: value for name, value in given.items() if value is not None},
+        }
+        body = json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode()
+        refusal = self._refusal(body)
+        if refusal is None and not self._queue.add(Waiting(name, event["messageId"], body)):
+            refusal = "queue.full"
+        if refusal:
+            self._drop(name, refusal)
+        return refusal is None
+
+    def _refusal(self, body: bytes) -> str | None:
+        if self._closed:
+            return "client.closed"
+        return "event.too_large" if len(body) > MOST_EVENT_BYTES else None
+
+    def flush(self, timeout_ms: float = 10_000) -> bool:
+        """Send everything that was tracked before. True when it was taken (or refused for good) within the time."""
+        return self._sender.flush(timeout_ms / 1_000)
+
+    # --- changes ---
+
+    def subscribe(
+        self,
+        on_change: Callable[[Change], object],
+        *,
+        personas: Sequence[str] = (),
+        cursor: str | None = None,
+        on_reset: Callable[[int, int], object] | None = None,
+    ) -> Subscription:
+        """Hear when profiles enter or leave these personas (all, if none is named), each change once and in order."""
+        subscription = Subscription(
+            self._connection(),
+            self._options,
+            personas,
+            cursor=cursor,
+            on_change=on_change,
+            on_reset=on_reset or _ignored,
+            on_error=self._fail,
+            on_fault=lambda error: log.error("a subscriber failed", exc_info=error),
+        )
+        self._subscriptions = [*[one for one in self._subscriptions if not one.closed], subscription]
+        return subscription
+
+    # --- the end ---
+
+    def close(self, timeout_ms: float = EXIT_MS) -> None:
+        """Flush, end the subscriptions, leave no thread or socket behind. What could not be sent goes to `on_drop`."""
+        if self._closed:
+            return
+        self._closed = True
+        _living.discard(self)
+        for subscription in self._subscriptions:
+            subscription.close()
+        self._sender.flush(timeout_ms / 1_000)
+        self._sender.end()
+        for event in self._queue.clear():
+            self._drop(event.name, "client.closed")
+
+    def __enter__(self) -> "Persona":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _drop(self, name: str, code: str) -> None:
+        log.warning("event %r was given up: %s", name, code)
+        if self._on_drop:
+            self._on_drop(name, code)
+
+    def _fail(self, code: str) -> None:
+        log.error("the server refuses: %s", code)
+        if self._on_error:
+            self._on_error(code)
+
+    def _forked(self) -> None:
+        """In the child of a fork: threads and sockets are the parent's, and so are the events that wait."""
+        self._subscriptions = []
+        if not self._closed:
+            self._start()
+
+
+def _plain(value: object) -> str:
+    """Instants and ids as text; anything else that JSON does not know is the caller's mistake."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be sent: use str, int, float, bool, None, list, dict or datetime")
+
+
+def _ignored(*_: object) -> None:
+    """Of a subscriber that does not want to know."""
+
+
+_living: "weakref.WeakSet[Persona]" = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    for persona in list(_living):
+        persona.close()
+
+
+def _restart_all() -> None:
+    for persona in list(_living):
+        persona._forked()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_restart_all)

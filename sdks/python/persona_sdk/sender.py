@@ -1,0 +1,144 @@
+"""The one thread that sends: batches in order, each until it is taken or refused for good."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import httpx
+
+from persona_sdk.backoff import Backoff, retry_after
+from persona_sdk.connection import Connection
+from persona_sdk.options import MOST_EVENTS, Options
+from persona_sdk.queue import Queue, Waiting
+
+INGEST = "/api/v2/pipeline/ingest"
+KEY_REFUSED = frozenset({401, 403})
+JOIN_SECONDS = 5.0
+BATCH_REFUSED = frozenset({400, 413, 415, 422})
+
+
+class Sender:
+    """`dropped(name, code)` for each event that is given up; `failed(code)` for what an operator should know."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        options: Options,
+        connection: Connection,
+        *,
+        dropped: Callable[[str, str], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        self._queue, self._options, self._connection = queue, options, connection
+        self._dropped, self._failed = dropped, failed
+        self._flush_at = min(options.flush_at, MOST_EVENTS)
+        self._backoff = Backoff(options.retry_base_ms, options.retry_cap_ms)
+        self._most = MOST_EVENTS  # events a request; halved while the server refuses batches as a whole
+        self._flushing_to = 0  # everything up to this place leaves at once
+        self._again = False  # the oldest batch was tried already: no waiting for company
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="persona-sender", daemon=True)
+        self._thread.start()
+
+    def flush(self, seconds: float) -> bool:
+        """Send what is queued now; True when all of it was taken or refused for good within the time."""
+        with self._queue.changed:
+            goal = self._queue.added
+            self._flushing_to = max(self._flushing_to, goal)
+            self._queue.changed.notify_all()
+            return self._queue.changed.wait_for(lambda: self._queue.removed >= goal, max(seconds, 0))
+
+    def end(self) -> None:
+        """The thread ends with the request that is under way."""
+        self._ending.set()
+        with self._queue.changed:
+            self._queue.changed.notify_all()
+        self._connection.abort()
+        self._thread.join(JOIN_SECONDS)
+
+    # --- the thread ---
+
+    def _run(self) -> None:
+        with self._connection.client:
+            while self._wait_for_work():
+                batch = self._queue.first(self._most)
+                pause = self._send(batch) if batch else 0.0
+                if pause:
+                    self._ending.wait(pause)
+
+    def _wait_for_work(self) -> bool:
+        """Until a batch is due. False at the end."""
+        changed, interval = self._queue.changed, self._options.flush_interval_ms / 1_000
+        with changed:
+            changed.wait_for(lambda: len(self._queue) > 0 or self._ending.is_set())
+            changed.wait_for(self._due, interval)
+        return not self._ending.is_set()
+
+    def _due(self) -> bool:
+        hurried = self._again or self._flushing_to > self._queue.removed
+        return hurried or len(self._queue) >= self._flush_at or self._ending.is_set()
+
+    def _send(self, batch: Sequence[Waiting]) -> float:
+        """One request. The seconds to wait before the next."""
+        self._again = True
+        try:
+            response = self._connection.client.post(
+                INGEST,
+                content=_request(batch),
+                timeout=self._options.timeout_ms / 1_000,
+                extensions=self._connection.extensions,
+            )
+        except httpx.HTTPError:
+            return self._backoff.seconds()
+        if response.is_success:
+            self._taken(batch, _json(response))
+            return 0.0
+        if response.status_code in BATCH_REFUSED:
+            self._refused(batch, _code(response))
+            return 0.0
+        if response.status_code in KEY_REFUSED:
+            self._failed(_code(response))
+        return retry_after(response.headers.get("retry-after")) or self._backoff.seconds()
+
+    def _taken(self, batch: Sequence[Waiting], answer: Any) -> None:
+        self._again = False
+        self._backoff.succeeded()
+        self._most = min(self._most * 2, MOST_EVENTS)
+        self._queue.remove(len(batch))
+        for place, code in _errors(answer):
+            if 0 <= place < len(batch):
+                self._dropped(batch[place].name, code)
+
+    def _refused(self, batch: Sequence[Waiting], code: str) -> None:
+        """The server takes none of it: halve, until the one event that is to blame stands alone."""
+        if len(batch) > 1:
+            self._most = len(batch) // 2
+            return
+        self._queue.remove(1)
+        self._dropped(batch[0].name, code)
+
+
+def _request(batch: Sequence[Waiting]) -> bytes:
+    sent_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    events: list[bytes] = [event.body for event in batch]
+    return b'{"sentAt":%b,"batch":[%b]}' % (json.dumps(sent_at).encode(), b",".join(events))
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        answer = response.json()
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _errors(answer: Any) -> Iterator[tuple[int, str]]:
+    for error in answer.get("errors") or ():
+        if isinstance(error, dict) and isinstance(error.get("index"), int):
+            yield error["index"], str(error.get("code") or "event.refused")
+
+
+def _code(response: httpx.Response) -> str:
+    return str(_json(response).get("code") or f"http.{response.status_code}")

@@ -1,0 +1,150 @@
+"""A subscription: one open stream, opened again behind the last id whenever it ends."""
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+
+from persona_sdk.backoff import Backoff, retry_after
+from persona_sdk.connection import Connection
+from persona_sdk.frames import Frame, Parser
+from persona_sdk.options import Options
+
+STREAM = "/api/v2/pipeline/stream"
+JOIN_SECONDS = 5.0
+FOR_GOOD = frozenset({400, 401, 403, 404})
+
+
+@dataclass(frozen=True)
+class Change:
+    """One profile entered or left one persona. `data` is everything the server said, later additions included."""
+
+    seq: int
+    profile: str
+    persona: str
+    op: Literal["enter", "leave"]
+    data: dict[str, Any]
+
+
+class Subscription:
+    """Calls `on_change` in order, each change once, from a thread of its own, until `close`.
+
+    `cursor`: the id behind which to begin (the `cursor` of a subscription that has ended); None: from now on.
+    `on_reset(oldest, head)`: the changes between are lost, copies of the members must be read anew.
+    `on_error(code)`: the server refuses for good (unknown persona, revoked key); the subscription has ended.
+    An exception of `on_change` ends nothing: it goes to `on_fault`.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        options: Options,
+        personas: Sequence[str],
+        *,
+        cursor: str | None,
+        on_change: Callable[[Change], object],
+        on_reset: Callable[[int, int], object],
+        on_error: Callable[[str], object],
+        on_fault: Callable[[Exception], object],
+    ) -> None:
+        self.cursor = cursor
+        self._connection, self._options = connection, options
+        self._personas = list(personas)
+        self._on_change, self._on_reset, self._on_error, self._on_fault = on_change, on_reset, on_error, on_fault
+        self._backoff = Backoff(options.retry_base_ms, options.retry_cap_ms)
+        self._ending = threading.Event()
+        self._told = -1  # the last sequence number that the application has heard
+        self._thread = threading.Thread(target=self._run, name="persona-stream", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """No call comes after this, unless it is made from within one."""
+        self._ending.set()
+        self._connection.abort()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(JOIN_SECONDS)
+
+    @property
+    def closed(self) -> bool:
+        return not self._thread.is_alive()
+
+    # --- the thread ---
+
+    def _run(self) -> None:
+        with self._connection.client:
+            while not self._ending.is_set():
+                try:
+                    pause = self._listen()
+                except httpx.HTTPError:
+                    pause = self._backoff.seconds()
+                if pause is None:
+                    return
+                self._ending.wait(pause)
+
+    def _listen(self) -> float | None:
+        """One connection. The seconds before the next, None when there is to be none."""
+        watchdog = self._options.watchdog_ms / 1_000
+        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": self.cursor} if self.cursor is not None else {})}
+        timeout = httpx.Timeout(self._options.timeout_ms / 1_000, read=watchdog)
+        with self._connection.client.stream(
+            "GET",
+            STREAM,
+            params={"persona": self._personas},
+            headers=headers,
+            timeout=timeout,
+            extensions=self._connection.extensions,
+        ) as response:
+            if response.status_code in FOR_GOOD:
+                self._on_error(_code(response))
+                return None
+            if not response.is_success:
+                return retry_after(response.headers.get("retry-after")) or self._backoff.seconds()
+            self._read(response)
+        return self._backoff.seconds()
+
+    def _read(self, response: httpx.Response) -> None:
+        parser = Parser()
+        for piece in response.iter_bytes():
+            for frame in parser.feed(piece):
+                if self._ending.is_set():
+                    return
+                self._hear(frame)
+
+    def _hear(self, frame: Frame) -> None:
+        self._backoff.succeeded()
+        try:
+            self._understand(frame)
+        except (ValueError, KeyError, TypeError) as error:  # not what this server sends: what follows still counts
+            self._on_fault(error)
+        if frame.id is not None:  # behind the call: what the application has not seen comes again
+            self.cursor = frame.id
+
+    def _understand(self, frame: Frame) -> None:
+        if frame.event == "reset":
+            place = json.loads(frame.data)
+            self._told = int(place["oldest"]) - 1
+            self._call(self._on_reset, int(place["oldest"]), int(place["head"]))
+        elif frame.event == "segment.updated" and frame.id is not None:
+            self._tell(int(frame.id), json.loads(frame.data))
+
+    def _tell(self, seq: int, data: dict[str, Any]) -> None:
+        if seq <= self._told:
+            return
+        self._told = seq
+        self._call(self._on_change, Change(seq, data["profile"], data["persona"], data["op"], data))
+
+    def _call(self, function: Callable[..., object], *arguments: object) -> None:
+        try:
+            function(*arguments)
+        except Exception as error:
+            self._on_fault(error)
+
+
+def _code(response: httpx.Response) -> str:
+    try:
+        return str(json.loads(response.read())["code"])
+    except (ValueError, KeyError, TypeError):
+        return f"http.{response.status_code}"
