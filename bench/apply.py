@@ -4,21 +4,13 @@ Prints the events stored per second for batches of 256 and of 1, and how long a 
 """
 
 import argparse
-import os
 import random
-import shutil
 import statistics
-import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
+import installation
 import msgspec
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from persona.embedded import Postgres
 
 USERS = 5_000
 
@@ -66,11 +58,6 @@ def drain() -> float:
 
 
 def run(events: int) -> None:
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
     from ingestion.models import Event
     from keys.models import Project
 
@@ -100,16 +87,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=40_000)
     options = parser.parse_args()
-    base = Path(tempfile.mkdtemp(prefix="persona-bench-"))
-    base.chmod(0o755)
-    server = Postgres(base).start()
-    try:
-        os.environ |= {
-            "DATABASE_URL": server.dsn(),
-            "DJANGO_SETTINGS_MODULE": "persona.settings",
-            "PERSONA_LOG_LEVEL": "WARNING",
-        }
+    with installation.database():
         run(options.events)
-    finally:
-        server.stop()
-        shutil.rmtree(server.base, ignore_errors=True)

@@ -8,6 +8,7 @@ import argparse
 import time
 from typing import Any
 
+import installation
 import made
 
 DAY = 86_400_000
@@ -67,14 +68,14 @@ def main() -> None:
     )
     given = parser.parse_args()
     size = made.size(given)
-    with made.database():
+    with installation.database():
         measure(size, given.most)
 
 
 def measure(size: made.Size, most: float) -> None:
     from django.db import connection
 
-    from segments.preview import preview
+    from segments.insight.preview import preview
 
     project = made.fill(size)
     with connection.cursor() as cursor:

@@ -7,19 +7,15 @@ memberships, these equal to a plain count, and the reader must have heard every 
 """
 
 import argparse
-import os
 import random
 import statistics
 import sys
-import tempfile
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "persona.settings")
+import installation
 
 from tests.e2e.ordeal import Account, Ordeal
-from tests.stack import Stack, wait_for
+from tests.stack import wait_for
 
 PARTS = ("web", "worker", "postgres", "bulk", "beat")
 NEVER_BEFORE = 0.5  # seconds between two kills at least
@@ -29,19 +25,17 @@ def main() -> int:
     given = arguments()
     seed = given.seed if given.seed is not None else time.time_ns() % 1_000_000
     print(f"seed {seed}: {given.kills} kills within {given.minutes} min, {given.writers} writers", flush=True)
-    with tempfile.TemporaryDirectory(prefix="persona-crash-") as folder:
-        Path(folder).chmod(0o755)  # as root: PostgreSQL's own user has to get in
-        with Stack(Path(folder) / "home", PERSONA_DEMO="0", PERSONA_BIND="127.0.0.1") as stack:
-            ordeal = Ordeal(stack, name=f"crash-{seed}", seed=seed, writers=given.writers, pace=given.pace)
-            ordeal.start()
-            began = time.monotonic()
-            torment(ordeal, random.Random(seed), minutes=given.minutes, kills=given.kills)
-            seconds = time.monotonic() - began
-            try:
-                account = ordeal.finish()
-            except AssertionError as error:
-                print(f"FAILED, seed {seed}: {error}\n--- the installation's log ---\n{stack.log[-20_000:]}")
-                return 1
+    with installation.installation() as stack:
+        ordeal = Ordeal(stack, name=f"crash-{seed}", seed=seed, writers=given.writers, pace=given.pace)
+        ordeal.start()
+        began = time.monotonic()
+        torment(ordeal, random.Random(seed), minutes=given.minutes, kills=given.kills)
+        seconds = time.monotonic() - began
+        try:
+            account = ordeal.finish()
+        except AssertionError as error:
+            print(f"FAILED, seed {seed}: {error}\n--- the installation's log ---\n{stack.log[-20_000:]}")
+            return 1
     report(ordeal, account, seconds)
     return 0
 

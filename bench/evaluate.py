@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import installation
 import made
 
 TIMERS = 10_000
@@ -131,7 +132,7 @@ def main() -> None:
     made.arguments(parser)
     parser.add_argument("--profile", action="store_true", help="where Python spends its time, with bursts of 2,000")
     given = parser.parse_args()
-    with made.database():
+    with installation.database():
         run(made.size(given), profile=given.profile)
 
 

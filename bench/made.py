@@ -1,23 +1,14 @@
-"""What the benches of evaluating run on: a PostgreSQL of their own, and a shop with its people, events and personas."""
+"""What the benches of evaluating look at: a shop with its people, events and personas."""
 
 import argparse
 import cProfile
 import os
 import pstats
 import random
-import shutil
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from persona.embedded import Postgres
 
 Json = dict[str, Any]
 DAYS = 60  # that the events lie back at most
@@ -62,9 +53,9 @@ class Size(NamedTuple):
     personas: int
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--events", type=int, default=2_000_000)
-    parser.add_argument("--profiles", type=int, default=100_000)
+def arguments(parser: argparse.ArgumentParser, *, events: int = 2_000_000, profiles: int = 100_000) -> None:
+    parser.add_argument("--events", type=int, default=events)
+    parser.add_argument("--profiles", type=int, default=profiles)
     parser.add_argument("--personas", type=int, default=100)
     parser.add_argument("--small", action="store_true", help="a twentieth of everything but the personas")
 
@@ -74,38 +65,15 @@ def size(given: argparse.Namespace) -> Size:
     return Size(given.events // part, given.profiles // part, given.personas)
 
 
-@contextmanager
-def database() -> Iterator[None]:
-    """A PostgreSQL with fsync in a temporary folder, migrated, and gone in the end."""
-    base = Path(tempfile.mkdtemp(prefix="persona-bench-"))
-    base.chmod(0o755)  # as root: PostgreSQL's own user has to get in
-    server = Postgres(base).start()
-    try:
-        os.environ |= {
-            "DATABASE_URL": server.dsn(),
-            "DJANGO_SETTINGS_MODULE": "persona.settings",
-            "PERSONA_LOG_LEVEL": "WARNING",
-        }
-        import django
-        from django.core.management import call_command
-
-        django.setup()
-        call_command("migrate", verbosity=0)
-        yield
-    finally:
-        server.stop()
-        shutil.rmtree(base, ignore_errors=True)
-
-
-def fill(size: Size) -> Any:
-    """A project with profiles and events; 2 million take half a minute."""
+def fill(size: Size, project: Any = None) -> Any:
+    """A project, or that one, with profiles and events; 2 million take half a minute."""
     from django.db import connection
 
     from ingestion import partitions
     from keys.models import Project
     from persona.lib import ids
 
-    project = Project.objects.create(slug="bench", name="Bench")
+    project = project or Project.objects.create(slug="bench", name="Bench")
     now = int(time.time() * 1_000)
     span = DAYS * 86_400_000
     for moment in {datetime.fromtimestamp((now - day * 86_400_000) / 1_000, UTC).replace(day=1) for day in range(DAYS)}:

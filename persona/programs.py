@@ -35,6 +35,12 @@ def worker(name: str, queue: str) -> list[str]:
     return celery("worker", "-c", "1", "-Q", queue, "-n", f"{name}@%h", *quiet)
 
 
+def _live_workers() -> list[str]:
+    """worker, worker2 and so on. Raises BadEnvironment."""
+    wanted = env.number("PERSONA_WORKERS", 1, least=1, most=64)
+    return ["worker", *(f"worker{number}" for number in range(2, wanted + 1))]
+
+
 def beat() -> list[str]:
     """The schedule in memory: a file of it could be torn by a crash, and nothing in it is worth keeping."""
     return celery("beat", "-S", "celery.beat:Scheduler", "--pidfile=")
@@ -53,7 +59,7 @@ def children(*, environ: Mapping[str, str], home: Path, bind: str, port: int) ->
 
     return [
         Child("web", web(bind, port), env=environ, cwd=ROOT, ready=lambda _: _answers(bind, port)),
-        celery_child("worker", worker("worker", "live")),
+        *(celery_child(name, worker(name, "live")) for name in _live_workers()),
         celery_child("bulk", worker("bulk", "bulk")),
         celery_child("beat", beat()),
     ]

@@ -197,8 +197,9 @@ def test_a_database_of_ones_own_carries_the_queue_too(home: Path, shop: Stack) -
     with psycopg.connect(shop.database_url, autocommit=True) as server:
         server.execute("drop database if exists elsewhere with (force)")
         server.execute("create database elsewhere")
-    with Stack(home, DATABASE_URL=shop.database_url.replace("/persona?", "/elsewhere?"), PERSONA_DEMO="0") as stack:
-        assert set(stack.pids) == {"web", "worker", "bulk", "beat"}
+    elsewhere = shop.database_url.replace("/persona?", "/elsewhere?")
+    with Stack(home, DATABASE_URL=elsewhere, PERSONA_DEMO="0", PERSONA_WORKERS="2") as stack:
+        assert set(stack.pids) == {"web", "worker", "worker2", "bulk", "beat"}
         assert ready(stack)
 
 
