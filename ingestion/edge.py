@@ -40,6 +40,8 @@ def too_large(dialect: Dialect) -> Problem:
 def _take(dialect: Dialect, encoding: str | None, body: bytes, principal: Principal) -> Reply:
     try:
         text = _inflated(dialect, encoding, body)
+        if (session := principal.session) is not None:
+            text = dialect.spoken_by(text, session.speaker, session.anonymous_id)
         reading = dialect.read(text)
     except Problem as problem:
         return dialect.refused(problem).having(*charge(principal, 1).headers())
@@ -53,6 +55,8 @@ def _take(dialect: Dialect, encoding: str | None, body: bytes, principal: Princi
         detail = f"More events than this key may send: at once {verdict.limit}, then as its rate allows."
         return refused(Problem(429, "rate.limited", detail, retry_after=verdict.retry_after))
     batch_id = ids.batch_id()
+    if not reading.n:
+        return dialect.accepted(reading, batch_id).having(*lines)
     try:
         stored = _put(dialect, principal, batch_id, reading, text)
     except Problem as problem:

@@ -40,6 +40,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
 
     @property
+    def speaker(self) -> str | None:
+        """The user whose events these are."""
+        return self.user_id or self.claimed_id
+
+    @property
     def token(self) -> Token:
         """The key behind it, vouched for by our own signature instead of its digest."""
         return Token(self.kind, self.mode, self.lookup, self.lookup.encode(), self.key_id)

@@ -14,6 +14,7 @@ urlpatterns = [
     path("health", pages.health),
     path("ready", pages.ready),
     path("metrics", pages.measured),
+    path("", include("ingestion.wires")),
     path("api/v2/pipeline/", include("ingestion.urls")),
     re_path(r"^api/v2/pipeline/config/?$", config.ConfigView.as_view()),
     path("api/projects/<str:project>/", include("ingestion.api_urls")),

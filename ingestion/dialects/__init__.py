@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from ingestion.dialects import pipeline
+from ingestion.dialects import pipeline, productgraph, segment, segops, shopify
 from ingestion.events import Limits, Reading
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer
@@ -35,5 +35,9 @@ class Dialect(Protocol):
     def alone(self, event: bytes, frame: bytes) -> bytes:
         """A body that holds this one event in the frame of its first one: how a dead letter comes back."""
 
+    def spoken_by(self, body: bytes, user_id: str | None, anonymous_id: str | None) -> bytes:
+        """The same body with all its events of this person, whoever they claim to be of. Raises Problem 400."""
 
-DIALECTS: dict[str, Dialect] = {pipeline.NAME: pipeline}
+
+_WIRES: tuple[Dialect, ...] = (pipeline, productgraph, shopify, *segment.WIRES, *segops.WIRES)
+DIALECTS: dict[str, Dialect] = {wire.NAME: wire for wire in _WIRES}

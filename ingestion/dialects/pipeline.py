@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from ingestion import envelope
 from ingestion.events import EVENT_BYTES, Event, Json, Kind, Limits, Reading, Rejection
 from ingestion.storable import NUMBER, TOO_DEEP, Id, Unfit, check_object, check_size, known_id, known_name
 from persona.lib import jsonparts
@@ -118,6 +119,15 @@ def frame(body: bytes) -> bytes:
 def alone(event: bytes, frame: bytes) -> bytes:
     """A body that holds this one event in the frame of its first one: how a dead letter comes back."""
     return b'{"batch":[' + event + b"]" + frame + b"}"
+
+
+def spoken_by(body: bytes, user_id: str | None, anonymous_id: str | None) -> bytes:
+    """The same events, all of this person, whoever they claim to be of. Raises Problem 400."""
+
+    def lock(event: Json) -> None:
+        event.update({"userId": user_id, "anonymousId": anonymous_id, "previousId": None})
+
+    return envelope.locked_batch(body, "batch", lock)
 
 
 def _read_whole(body: bytes) -> Reading:
