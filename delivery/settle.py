@@ -213,10 +213,17 @@ def _receiver(destination: Destination, claim: Claim, results: Sequence[Result],
     failures = len(fresh) if well else claim.failures + len(fresh)
     waits = [result.verdict.wait for result in blamed if result.verdict.wait]
     rest = schedule.rest_for(failures, wait=max(waits, default=None)) if blamed else 0
-    said = {"error": failed[-1].verdict.error if failed else "", "failures": failures, "resting": now + rest}
-    scope = {"project": destination.project_id, "destination": destination.pk, "now": now}
+    values: dict[str, Any] = {
+        "project": destination.project_id,
+        "destination": destination.pk,
+        "now": now,
+        "error": failed[-1].verdict.error if failed else "",
+        "failures": failures,
+        "resting": now + rest,
+        "well": well or not failed,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(RECEIVER, {**said, **scope, "well": well or not failed})
+        cursor.execute(RECEIVER, values)
         row = cursor.fetchone()
     _pause_if_hopeless(destination, results, failures, None if row is None else row[0], now)
     return failures

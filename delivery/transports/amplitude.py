@@ -93,7 +93,7 @@ def _throttled(items: Sequence[Item], said: Mapping[str, Any], answer: Answer) -
         late = set(keys)
     return Verdict(
         refused=over,
-        later=late,
+        later=[key for key in keys if key in late],
         again=[key for key in keys if key not in late and key not in over],
         wait=answer.retry_after or THROTTLED_SECONDS,
         error="It answered 429: too many events.",
