@@ -15,12 +15,28 @@ from persona.lib.clock import MS_PER_DAY
 SLUG = RegexValidator(r"\A[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?\Z", "Lower-case letters, digits, - and _; at most 64.")
 
 
+class SamplingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of events with this name (a trailing * stands for any rest), which share the SDKs send: 0 to 1."""
+
+    event: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    rate: Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class PersonaFlag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The value of a flag that depends on a persona: `on` for its members, `off` for everybody else."""
+
+    persona: str
+    on: Any = True
+    off: Any = False
+
+
 class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a project may set for itself; None means the installation's default.
 
     ingest_rate: events a second for each key, sustained; ingest_burst: events at once;
     retention_days: how long events count; pk_streams: what a publishable key may read on the stream;
-    sample_rate, flush_interval_ms, refresh_after (s): what the SDKs are told.
+    sample_rate, flush_interval_ms, refresh_after (s), sampling: what the SDKs are told; flags too, by name: any value,
+    or a PersonaFlag.
     """
 
     ingest_rate: Annotated[int, msgspec.Meta(ge=0)] | None = None
@@ -31,6 +47,7 @@ class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     flush_interval_ms: Annotated[int, msgspec.Meta(ge=1)] = 15_000
     refresh_after: Annotated[int, msgspec.Meta(ge=1)] = 45
     flags: dict[str, Any] = {}
+    sampling: list[SamplingRule] = []
 
 
 def default_shards() -> int:
@@ -133,3 +150,31 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
+
+
+class SettingsVersion(models.Model):
+    """The settings of a project as they were saved; never changed."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="settings_versions")
+    version = models.PositiveIntegerField()
+    settings = models.JSONField()
+    author = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "version"], name="keys_settingsversion_once")]
+
+
+class IdempotencyKey(models.Model):
+    """The answer to a request that may be repeated. Sealed: some answers show a secret."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=64)  # digest of caller, address and the given key
+    request = models.CharField(max_length=64)  # digest of the body
+    status = models.PositiveSmallIntegerField(null=True)  # None: not answered yet
+    answer = models.TextField(default="")
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "key"], name="keys_idempotencykey_once")]
+        indexes = [models.Index(fields=["at"], name="keys_idempotencykey_at")]  # forgetting
