@@ -18,7 +18,8 @@ from keys.access import actor_of, project_of
 from keys.models import Project
 from persona.lib.clock import milliseconds, rfc3339
 from persona.lib.problems import Problem, no_such_thing
-from segments import log, reading, services, watermark
+from segments import log, services, watermark
+from segments.insight import reading
 from segments.models import Persona
 
 PAGE, MOST = 100, 1_000

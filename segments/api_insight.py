@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from persona.lib.clock import parse_instant
 from persona.lib.problems import Problem
 from segments.api import READ, ProjectView, body_as
-from segments.explaining import explain
-from segments.preview import preview
-from segments.sandbox import outlook
+from segments.insight.explaining import explain
+from segments.insight.preview import preview
+from segments.insight.sandbox import outlook
 
 
 class Proposed(msgspec.Struct, forbid_unknown_fields=True):

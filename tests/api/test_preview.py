@@ -3,8 +3,8 @@
 import pytest
 
 from keys.models import Project
+from segments.insight.preview import preview
 from segments.models import Head, Persona
-from segments.preview import preview
 from tests.api.conftest import Api
 from tests.ingestion.applying import put, track
 from tests.segments.living import now_ms, persona, settle, viewed

@@ -10,7 +10,7 @@ from ingestion.tasks import apply_some
 from keys.models import Project
 from persona.lib.clock import rfc3339
 from segments.models import Change, Membership
-from segments.verify import Report, verify
+from segments.verify.pages import Report, verify
 from tests.ingestion.applying import put, track
 from tests.segments.living import everyone_of, never, now_ms, persona, settle, viewed
 

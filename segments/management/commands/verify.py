@@ -9,7 +9,7 @@ from keys.models import Project
 from persona.lib.clock import parse_instant
 from persona.lib.log import get_logger
 from segments import cursors
-from segments.verify import Report, verify
+from segments.verify.pages import Report, verify
 
 SHOWN = 50  # differences printed; the number says how many there are
 

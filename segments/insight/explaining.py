@@ -7,8 +7,9 @@ import msgspec
 from ingestion.models import Profile
 from persona.lib.clock import rfc3339
 from persona.lib.problems import Problem
-from segments import cursors, definitions, facts, past, rules
+from segments import cursors, definitions, facts, rules
 from segments.facts import Wanted
+from segments.insight import past
 from segments.models import Membership, Persona
 from segments.rules import Explanation
 

@@ -19,18 +19,15 @@ from segments import cursors, definitions, facts, memberships
 from segments.cursors import Rows
 from segments.definitions import Definitions
 from segments.facts import Wanted
+from segments.insight import people
 from segments.judge import Current
 from segments.memberships import Pair
 from segments.models import Persona
 from segments.rules import INF
 
-PAGE = 500  # profiles in one snapshot
 AGAIN = 20  # rounds in which what was on its way is looked at once more
 PAUSE = 0.25  # seconds between two of them
 
-PROFILES = """
-select id from ingestion_profile where project_id = %s and id > %s and merged_into is null order by id limit %s
-"""
 MARKS = "select items from ingestion_staleprofiles where project_id = %s"
 # What replay of the log leaves: the last op of each pair. A member from before the oldest kept row needs no row.
 UNEXPLAINED = """
@@ -100,7 +97,7 @@ def verify(project: Project, *, at: int | None = None, rounds: int = AGAIN) -> I
     report = Report()
     waiting: dict[int, None] = {}
     last = 0
-    while profiles := _page(project.pk, last):
+    while profiles := people.page(project.pk, last):
         waiting |= dict.fromkeys(_look(project.pk, profiles, report, at))
         report.profiles += len(profiles)
         last = profiles[-1]
@@ -117,19 +114,13 @@ def _look_again(project_id: int, waiting: list[int], report: Report, at: int | N
         time.sleep(PAUSE)  # what was on its way arrives meanwhile
         waiting = [
             profile
-            for start in range(0, len(waiting), PAGE)
-            for profile in _look(project_id, waiting[start : start + PAGE], report, at)
+            for start in range(0, len(waiting), people.PAGE)
+            for profile in _look(project_id, waiting[start : start + people.PAGE], report, at)
         ]
         yield report
     if waiting:
         text = f"{len(waiting)} profiles were still not judged after {rounds * PAUSE:.0f} s: is a worker running?"
         report.differences.append(Difference("membership", text))
-
-
-def _page(project_id: int, after: int) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(PROFILES, [project_id, after, PAGE])
-        return [profile for (profile,) in cursor.fetchall()]
 
 
 @contextmanager

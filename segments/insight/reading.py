@@ -12,9 +12,10 @@ from django.db.models import Count
 from ingestion.models import Alias, Profile
 from keys.models import Project
 from persona.lib.clock import rfc3339
-from segments import cursors, definitions, facts, future
+from segments import cursors, definitions, facts
 from segments.definitions import Definitions
 from segments.facts import Wanted
+from segments.insight import future
 from segments.models import Membership, Persona
 from segments.rules import Facts
 

@@ -17,7 +17,7 @@ from persona.lib.clock import MS_PER_DAY, rfc3339
 from persona.lib.problems import Problem
 from segments import cursors, definitions, facts
 from segments.facts import Wanted
-from segments.future import turns
+from segments.insight.future import turns
 from segments.models import Persona
 from segments.rules import Facts, Row, facts_from
 

@@ -6,22 +6,17 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from django.db import connection
 
 from ingestion.models import Profile
 from keys.models import Project
-from segments import cursors, definitions, facts, memberships, reading, services
+from segments import cursors, definitions, facts, memberships, services
 from segments.definitions import Definitions
 from segments.facts import Wanted
+from segments.insight import people, reading
 from segments.models import Persona
 
-PAGE = 500  # profiles read at once
 SAMPLES = 10  # shown of those who enter, and of those who leave
 BUDGET = 10.0  # seconds: a page that waits longer is closed by its reader
-
-PROFILES = """
-select id from ingestion_profile where project_id = %s and id > %s and merged_into is null order by id limit %s
-"""
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -59,30 +54,24 @@ def preview(*, project: Project, rule: Any, persona: Persona | None = None, budg
     with cursors.raw_cursor() as cursor:
         defined = definitions.alone(proposed)
         defined.learn_names(cursor, project.pk)
-    while (profiles := _page(project.pk, last)) and time.monotonic() < deadline:
+    while (profiles := people.page(project.pk, last)) and time.monotonic() < deadline:
         members, would = _judged(defined, project.pk, candidate.pk, profiles)
         comes, goes = sorted(would - members), sorted(members - would)
         enter, leave, stay = enter + len(comes), leave + len(goes), stay + len(would & members)
         entering += comes[: SAMPLES - len(entering)]
         leaving += goes[: SAMPLES - len(leaving)]
         seen, last = seen + len(profiles), profiles[-1]
-    people = _people(project.pk, [*entering, *leaving])
+    shown = _people(project.pk, [*entering, *leaving])
     return Preview(
         enter=enter,
         leave=leave,
         stay=stay,
         seen=seen,
         complete=not profiles,
-        entering=[people[profile] for profile in entering if profile in people],
-        leaving=[people[profile] for profile in leaving if profile in people],
+        entering=[shown[profile] for profile in entering if profile in shown],
+        leaving=[shown[profile] for profile in leaving if profile in shown],
         destinations=[],
     )
-
-
-def _page(project_id: int, after: int) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(PROFILES, [project_id, after, PAGE])
-        return [profile for (profile,) in cursor.fetchall()]
 
 
 def _judged(defined: Definitions, project_id: int, persona_id: int, profiles: list[int]) -> tuple[set[int], set[int]]:
