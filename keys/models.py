@@ -133,6 +133,27 @@ class ApiKey(models.Model):
         return f"{self.name} ({self.lookup}…)"
 
 
+class ProjectSecret(models.Model):
+    """What a project shares with somebody who signs: Shopify, or its own server for its users. Sealed, because we sign
+    with it too; at most two of a kind, so that one can follow the other.
+    """
+
+    class Kind(models.TextChoices):
+        SHOPIFY = "shopify"
+        IDENTITY = "identity"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=8, choices=Kind)
+    sealed = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "kind"], name="keys_secret_of_a_project")]  # every signature
+
+    def __str__(self) -> str:
+        return f"{self.kind} secret {self.pk}"
+
+
 class AuditEntry(models.Model):
     """Who changed what, when, and from where. Never a secret, never an object: ids and words."""
 
