@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,45 +29,6 @@ def asked(url: str, key: str = "") -> bytes:
         return body
     finally:
         connection.close()
-
-
-def test_a_crowd_of_requests_leaves_no_crowd_of_connections(shop: Stack) -> None:
-    with ThreadPoolExecutor(60) as crowd:
-        list(crowd.map(lambda _: asked(f"{shop.url}/api/projects/demo/personas", shop.secret_key), range(120)))
-    with psycopg.connect(shop.database_url) as server:
-        clients = "select count(*) from pg_stat_activity where backend_type = 'client backend'"
-        assert (server.execute(clients).fetchone() or (0,))[0] < 50
-
-
-ENDLESS = {
-    "address": b"GET /" + b"a" * 2_000_000,
-    "header": b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 2_000_000,
-    "headers": b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: a\r\n" * 250_000,
-    "trailers": b"POST /api/v2/pipeline/ingest HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-    b"0\r\n" + b"X-A: a\r\n" * 250_000,
-}
-
-
-@pytest.mark.parametrize("request_bytes", ENDLESS.values(), ids=ENDLESS)
-def test_a_request_without_an_end_is_ended(request_bytes: bytes, shop: Stack) -> None:
-    with socket.create_connection(("127.0.0.1", shop.port), timeout=10) as connection:
-        try:
-            connection.sendall(request_bytes)
-            while connection.recv(65_536):
-                pass
-        except ConnectionError:
-            return  # cut while we were sending or reading
-
-
-def test_a_body_in_the_smallest_chunks_is_no_such_request(shop: Stack) -> None:
-    body = json.dumps({"batch": [{"type": "track", "event": "x", "properties": {"y": "z" * 30_000}}]}).encode()
-    head = (
-        f"POST /api/v2/pipeline/ingest HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {shop.publishable_key}\r\n"
-    )
-    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
-    with socket.create_connection(("127.0.0.1", shop.port), timeout=10) as connection:
-        connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + chunks + b"0\r\n\r\n")
-        assert connection.recv(65_536).startswith(b"HTTP/1.1 202")
 
 
 def children_of(pid: int) -> set[int]:
