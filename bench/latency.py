@@ -114,7 +114,9 @@ class Bench:
     def log(self, after: int) -> list[Row]:
         rows = self.living.rows(LOG, after)
         time.sleep(0.2)  # the last bell may still be on its way
-        return [Row(*row, heard) for row, heard in zip(rows, self.bells.of([row[0] for row in rows]), strict=True)]
+        return [
+            Row._make((*row, heard)) for row, heard in zip(rows, self.bells.of([row[0] for row in rows]), strict=True)
+        ]
 
     def say(self, what: str, run: Run, events: int, used: dict[str, float]) -> None:
         seconds = run.ended - run.began

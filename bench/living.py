@@ -68,7 +68,8 @@ class Living:
     def _know(self, after: int) -> None:
         self.database.execute(KNOWN, {"project": self.project, "after": after})
         self.database.execute(NUMBERED)
-        self.database.execute("vacuum analyze")
+        # Not the empty tables: as if they always were, PostgreSQL would read them whole while they fill.
+        self.database.execute("vacuum analyze ingestion_event, ingestion_profile, ingestion_alias, ingestion_eventname")
 
     def create(self, some: list[made.Json], prefix: str = "p") -> None:
         """Through the API; returns when everybody has been judged."""

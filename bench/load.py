@@ -107,7 +107,7 @@ class Bells:
                 self._heard.append((int(notification.payload.partition(":")[2]), time.time()))
 
     def _subscribed(self) -> None:
-        line = redis.Redis.from_url(self._redis).pubsub()
+        line = redis.Redis.from_url(self._redis).pubsub()  # type: ignore[no-untyped-call]  # redis-py has it untyped
         line.subscribe("events_channel")
         for message in line.listen():
             if message["type"] == "message":

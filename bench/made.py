@@ -43,6 +43,7 @@ select %(project)s, 1 + floor(power(random(), 2) * %(profiles)s)::bigint, 1 + fl
 from (select %(now)s - ((%(events)s - g)::float8 / %(events)s * %(span)s)::bigint as ts
       from generate_series(1, %(events)s) g) t
 """
+FILLED = "vacuum analyze ingestion_event, ingestion_profile, ingestion_eventname"  # what is empty will not stay so
 
 
 class Size(NamedTuple):
@@ -88,7 +89,7 @@ def fill(size: Size, project: Any = None) -> Any:
     }
     started = time.perf_counter()
     with connection.cursor() as cursor:
-        for statement in ("select setseed(0.5)", NAMED, PROFILES, EVENTS, "vacuum analyze"):
+        for statement in ("select setseed(0.5)", NAMED, PROFILES, EVENTS, FILLED):
             cursor.execute(statement, given if "%(" in statement else None)
     print(
         f"{size.events:,} events of {size.profiles:,} profiles made in {time.perf_counter() - started:.0f} s",

@@ -21,8 +21,7 @@ from ingestion.waiting import Waiting
 # The clock is read after the lane was locked: it never runs behind what an earlier turn wrote.
 NOW = """
 select floor(extract(epoch from clock_timestamp()) * 1000)::bigint, array(
-    select batch_id from ingestion_appliedbatch
-    where project_id = %s and batch_id in (select json_array_elements_text(%s)))
+    select batch_id from ingestion_appliedbatch where project_id = %s and batch_id = any(%s::text[]))
 """
 # The uids come as one string of 16 bytes each: an array of 5,000 costs ten times as much to send.
 DEDUPE = """
@@ -83,8 +82,8 @@ def apply(cursor: Cursor, lane: Lane, batches: Sequence[Waiting]) -> None:
 
 
 def _not_yet_applied(cursor: Cursor, project: int, batches: Sequence[Waiting]) -> tuple[int, list[Waiting]]:
-    batch_ids = msgspec.json.encode([batch.batch_id for batch in batches]).decode()
-    row = cursor.execute(NOW, [project, batch_ids]).fetchone()
+    batch_ids = ",".join(batch.batch_id for batch in batches)  # ours, without anything to quote
+    row = cursor.execute(NOW, [project, f"{{{batch_ids}}}"]).fetchone()
     now, applied = row or (0, [])
     done = set(applied)
     todo = {batch.batch_id: batch for batch in reversed(batches) if batch.batch_id not in done}

@@ -19,6 +19,7 @@ from persona.lib.wire import Receive, Scope, Send  # noqa: E402 - after the set-
 from persona.places import Application, Places  # noqa: E402 - after the set-up
 from persona.probes import HEALTH, READY  # noqa: E402 - after the set-up
 from segments import publisher  # noqa: E402 - after the set-up
+from segments.streaming import desk  # noqa: E402 - after the set-up
 from segments.streaming import route as stream  # noqa: E402 - after the set-up
 
 PIPELINE = "/api/v2/pipeline"
@@ -30,7 +31,12 @@ EXACT: dict[str, Application] = {
     "/ready": READY.app,
     **{
         f"{PIPELINE}/{name}{slash}": app
-        for name, app in (("ingest", INGEST.app), ("config", CONFIG.app), ("stream", stream.app))
+        for name, app in (
+            ("ingest", INGEST.app),
+            ("config", CONFIG.app),
+            ("stream", stream.app),
+            ("stream/tickets", desk.DESK.app),
+        )
         for slash in ("", "/")
     },
     **{f"{path}{slash}": door.app for path, door in DOORS.items() for slash in ("", "/")},
@@ -49,7 +55,7 @@ async def lifespan(receive: Receive, send: Send) -> None:
     """The inbox and the publisher live as long as the server. On the way out every accepted batch is committed."""
     while (message := await receive())["type"] != "lifespan.shutdown":
         inbox.start()
-        publisher.start()
+        publisher.start(timers=True)
         await send({"type": f"{message['type']}.complete"})
     await sync_to_async(inbox.stop, thread_sensitive=False)()
     await send({"type": "lifespan.shutdown.complete"})

@@ -1,6 +1,7 @@
 """The compiled personas of a project, as the evaluator uses them: read once per version of all its rules."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from persona.lib.log import get_logger
 from segments import facts, rules
 from segments.lookups import PlanRow
 from segments.models import Head, Persona
-from segments.rules import Compiled, Rule
+from segments.rules import Compiled, Need, Rule
 
 log = get_logger(__name__)
 
@@ -60,15 +61,17 @@ class Definitions:
         self.personas = {persona.persona_id: persona for persona in personas}
         self.versions = versions  # of all personas, deleted ones too
         self.name_ids: dict[str, int] = {}
-        self._by_name: dict[str, list[int]] = {}
-        for persona in personas:
-            for name in persona.names:
-                self._by_name.setdefault(name, []).append(persona.persona_id)
+        self._by_name = {name: _moved_by(name, personas) for name in sorted({n for p in personas for n in p.names})}
+        self._by_any = _moved_by("*", personas)
         self._everything = frozenset(self.personas)
         self._on_traits = frozenset(p.persona_id for p in personas if p.on_traits)
-        self._any_event = frozenset(p.persona_id for p in personas if p.any_event)
+        self._needs: dict[str, dict[int, list[Need]]] = {}
+        for persona in personas:
+            for need in persona.compiled.needs:
+                self._needs.setdefault(need.name, {}).setdefault(persona.persona_id, []).append(need)
         self._touched: dict[tuple[int, tuple[int, ...]], Touched] = {}
         self._plans: dict[frozenset[int], tuple[PlanRow, ...]] = {}
+        self._rows: dict[tuple[str, frozenset[int]], tuple[PlanRow, ...]] = {}
 
     def learn_names(self, cursor: Rows, project_id: int) -> None:
         """Find the ids of names that had none yet: an event of that name may have come meanwhile."""
@@ -78,6 +81,7 @@ class Definitions:
             self.name_ids.update(found)
             self._touched.clear()
             self._plans.clear()
+            self._rows.clear()
 
     def touched(self, mark: Mark) -> Touched:
         """The personas that this mark could move."""
@@ -90,29 +94,43 @@ class Definitions:
         return known
 
     def _moved(self, mark: Mark) -> Touched:
-        names = [name for name in self._by_name if self.name_ids.get(name) in mark.names]
-        moved = {i for name in names for i in self._by_name[name]} | (self._any_event if mark.names else set())
-        always = set(self._on_traits if mark.what & stale.TRAITS else ())
-        by_direction: dict[int, set[int]] = {0: always, 1: set(), -1: set()}
-        for persona in moved - always:
-            polarity = self.personas[persona].compiled.polarity
-            found = {rules.direction(polarity, name) for name in (*names, "*")} - {None}
-            by_direction[found.pop() or 0 if len(found) == 1 else 0].add(persona)
-        return Touched(*(frozenset(by_direction[direction]) for direction in (0, 1, -1)))
+        parts = [moved for name, moved in self._by_name.items() if self.name_ids.get(name) in mark.names]
+        parts += [self._by_any] if mark.names else []
+        raised, lowered = (frozenset(chain.from_iterable(part[at] for part in parts)) for at in (1, 2))
+        always = (raised & lowered).union(*(part.always for part in parts))
+        if mark.what & stale.TRAITS:
+            always |= self._on_traits
+        return Touched(always, raised - always, lowered - always)
 
     def plan(self, personas: frozenset[int]) -> tuple[PlanRow, ...]:
         """What those personas need to know of a profile's events."""
         plan = self._plans.get(personas)
         if plan is None:
-            needs = rules.merge_needs(self.personas[i].compiled.needs for i in sorted(personas))
-            plan = facts.plan(needs, self.name_ids, self.retention)
-            _bounded(self._plans)[personas] = plan
+            rows = (self._row(name, personas.intersection(needs)) for name, needs in sorted(self._needs.items()))
+            plan = _bounded(self._plans)[personas] = tuple(chain.from_iterable(rows))
         return plan
+
+    def _row(self, name: str, personas: frozenset[int]) -> tuple[PlanRow, ...]:
+        """What those personas need of one name: sets of personas are many, of those that look at one name few."""
+        row = self._rows.get((name, personas))
+        if row is None:
+            needs = rules.merge_needs(self._needs[name][i] for i in sorted(personas))
+            row = _bounded(self._rows)[name, personas] = facts.plan(needs, self.name_ids, self.retention)
+        return row
 
     def whole_plan(self, personas: frozenset[int]) -> tuple[PlanRow, ...]:
         """All events that those personas look at, not only those that decide now: for who explains or imagines."""
         needs = rules.whole(rules.merge_needs(self.personas[i].compiled.needs for i in sorted(personas)))
         return facts.plan(needs, self.name_ids, self.retention)
+
+
+def _moved_by(name: str, personas: Iterable[Definition]) -> Touched:
+    """The personas that an event of that name, or of any name, could move."""
+    by_direction: dict[int | None, set[int]] = {0: set(), 1: set(), -1: set()}
+    for persona in personas:
+        if name in persona.compiled.names:
+            by_direction[rules.direction(persona.compiled.polarity, name) or 0].add(persona.persona_id)
+    return Touched(*(frozenset(by_direction[direction]) for direction in (0, 1, -1)))
 
 
 def _bounded(cache: dict[Any, Any]) -> dict[Any, Any]:

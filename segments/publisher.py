@@ -1,7 +1,7 @@
 """Wake the workers: one thread per process publishes all tasks, so that no request and no commit ever waits for the
 broker, and a broker that is away costs latency, never data (beat's sweep finds the rows).
 
-The same thread holds the next due timer of all personas, and wakes a worker at that instant.
+In a web process the same thread holds the next due timer of all personas, and wakes a worker at that instant.
 """
 
 import threading
@@ -39,6 +39,7 @@ class Publisher:
         self._asked: set[str] = set()
         self._wake = threading.Event()
         self._complained = 0.0
+        self._holds_timers = False
 
     def wake(self, task: str = DRAIN) -> None:
         """Ask for a worker. Never blocks, never fails; callable from any thread.
@@ -49,17 +50,21 @@ class Publisher:
         self._asked.add(task)
         self._wake.set()
 
-    def start(self) -> None:
-        """Run the thread. Once a process; again after a fork, which takes no thread along."""
+    def start(self, *, timers: bool) -> None:
+        """Run the thread. Once a process; again after a fork, which takes no thread along.
+
+        timers: hold them as well. One process is enough for that, and each costs the database up to 100 looks a second.
+        """
+        self._holds_timers = timers
         threading.Thread(target=self._run, name="publisher", daemon=True).start()
 
     def _run(self) -> None:
         due_at = time.monotonic()  # of the next timer, or of the next look
         while True:
-            self._wake.wait(max(due_at - time.monotonic(), 0))
+            self._wake.wait(max(due_at - time.monotonic(), 0) if self._holds_timers else None)
             self._wake.clear()
             try:
-                if time.monotonic() >= due_at:
+                if self._holds_timers and time.monotonic() >= due_at:
                     due_at = time.monotonic() + self._look()
                 while self._asked:
                     self._send(self._asked.pop())

@@ -57,4 +57,4 @@ def maintain() -> None:
 @signals.worker_process_init.connect
 def _publish(**_: object) -> None:
     """A task that has to make room asks for its own continuation."""
-    publisher.start()
+    publisher.start(timers=False)
