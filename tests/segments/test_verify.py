@@ -10,7 +10,8 @@ from ingestion.tasks import apply_some
 from keys.models import Project
 from persona.lib.clock import rfc3339
 from segments.models import Change, Membership
-from segments.verify.pages import Report, verify
+from segments.verify.passes import verify
+from segments.verify.report import Report
 from tests.ingestion.applying import put, track
 from tests.segments.living import everyone_of, never, now_ms, persona, settle, viewed
 
@@ -80,7 +81,7 @@ def test_what_is_on_its_way_is_no_difference(crowd: Project) -> None:
 def test_a_worker_that_never_comes_is_said(crowd: Project) -> None:
     put(crowd, track(userId="dora"), received_at=now_ms())
     apply_some()
-    assert "is a worker running" in whole(crowd, rounds=2).differences[0].what
+    assert "is a worker running" in whole(crowd, looks=2).differences[0].what
 
 
 def test_a_member_from_before_the_kept_log_needs_no_row(crowd: Project) -> None:

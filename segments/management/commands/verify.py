@@ -9,7 +9,8 @@ from keys.models import Project
 from persona.lib.clock import parse_instant
 from persona.lib.log import get_logger
 from segments import cursors
-from segments.verify.pages import Report, verify
+from segments.verify.passes import verify
+from segments.verify.report import Report
 
 SHOWN = 50  # differences printed; the number says how many there are
 
