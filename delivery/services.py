@@ -84,9 +84,17 @@ def create_destination(
 
 
 @transaction.atomic
-def change_destination(*, destination: Destination, changes: Mapping[str, Any], actor: Actor) -> Destination:
-    """name, url, personas, ops, settings, and for an analytics product its secret."""
+def change_destination(
+    *,
+    destination: Destination,
+    changes: Mapping[str, Any],
+    actor: Actor,
+    check: Callable[[Destination], None] = lambda _: None,
+) -> Destination:
+    """name, url, personas, ops, settings, and for an analytics product its secret. `check` sees the row as it is now,
+    under its lock, and may raise."""
     found = locked(destination)
+    check(found)
     checks: dict[str, Callable[[Any], Any]] = {
         "name": _checked_name,
         "url": lambda given: checked_url(found.kind, given),

@@ -1,14 +1,20 @@
-"""What views of the management API share: the project they are about, and the parameters of a page."""
+"""What views of the management API share: the project they are about, bodies, and the parameters of a page."""
 
+import base64
+import binascii
 from collections.abc import Mapping
 from functools import cached_property
+from typing import TypeVar
 
+import msgspec
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from keys.access import project_of
 from keys.models import Project
 from persona.lib.problems import Problem
+
+Shape = TypeVar("Shape")
 
 
 class ProjectView(APIView):
@@ -30,3 +36,32 @@ def whole_number(request: Request, name: str, default: int, least: int, most: in
     if not given.isascii() or not given.isdigit() or len(given) > 19 or not least <= int(given) <= most:
         raise Problem(400, "request.parameter_invalid", f"{name}: a whole number from {least} to {most} is needed.")
     return int(given)
+
+
+def body_as(request: Request, shape: type[Shape]) -> Shape:
+    """The request's JSON as `shape`. Raises Problem 400 request.invalid that names the field."""
+    if b"\\u0000" in msgspec.json.encode(request.data):
+        raise Problem(400, "request.null_character", "U+0000 cannot be stored; leave it out.")
+    try:
+        return msgspec.convert(request.data, shape)
+    except msgspec.ValidationError as error:
+        raise Problem(400, "request.invalid", f"{error}.") from None
+
+
+def page_token(row: int | None) -> str | None:
+    """The opaque cursor of a page that goes on at a row; None: it was the last one."""
+    return None if row is None else base64.urlsafe_b64encode(b"r%d" % row).decode().rstrip("=")
+
+
+def page_from(request: Request) -> int | None:
+    """The row of the `cursor` in the query, None without one. Raises Problem 400 request.cursor_invalid."""
+    given = request.query_params.get("cursor", "")
+    if not given:
+        return None
+    try:
+        text = base64.urlsafe_b64decode(given + "=" * (-len(given) % 4))
+    except (binascii.Error, ValueError):
+        text = b""
+    if text[:1] == b"r" and text[1:].isdigit() and len(text) < 20:
+        return int(text[1:])
+    raise Problem(400, "request.cursor_invalid", "cursor: use the value of `next` of the page before.")

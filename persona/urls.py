@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, re_path
 
+from keys import api_projects
 from persona import config, docs, errors, pages, signin
 
 urlpatterns = [
@@ -18,7 +19,11 @@ urlpatterns = [
     path("api/v2/pipeline/", include("ingestion.urls")),
     re_path(r"^api/v2/pipeline/config/?$", config.ConfigView.as_view()),
     path("api/projects/<str:project>/", include("ingestion.api_urls")),
+    re_path(r"^api/projects/?$", api_projects.Projects.as_view()),
+    re_path(r"^api/projects/(?P<project>[^/]+)/?$", api_projects.ProjectDetail.as_view()),
+    path("api/projects/<str:project>/", include("keys.api_urls")),
     path("api/projects/<str:project>/", include("segments.api_urls")),
+    path("api/projects/<str:project>/", include("delivery.api_urls")),
     path("docs/<slug:name>", docs.page, name="docs"),
     path("admin/login/", signin.admin_sign_in),  # before the admin's own
     path("admin/", admin.site.urls),

@@ -1,0 +1,77 @@
+"""Changing what a project has set for itself. Every state is kept as a version, with who saved it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from django.db import transaction
+from django.db.models import Max
+
+from keys.audit import Actor, actor_name, record
+from keys.models import PersonaFlag, Project, ProjectSettings, SettingsVersion
+from keys.preconditions import etag
+from persona.lib.problems import Problem
+
+MOST_BYTES = 64 * 1024  # every process keeps the settings of all projects whose keys it uses
+
+
+def settings_etag(project: Project) -> str:
+    return etag("settings", project.slug, project.settings)
+
+
+@transaction.atomic
+def change_settings(
+    *, project: Project, changes: Mapping[str, Any], actor: Actor, check: Callable[[Project], None] = lambda _: None
+) -> SettingsVersion:
+    """Merge `changes` into the settings (a null takes a key back to its default), and keep the new version.
+
+    `check` sees the project as it is now, under its lock, and may raise. Raises Problem 400 settings.invalid.
+    """
+    found = Project.objects.select_for_update().get(pk=project.pk)
+    check(found)
+    merged = {key: value for key, value in {**found.settings, **changes}.items() if value is not None}
+    found.settings = checked_settings(merged)
+    found.save(update_fields=["settings"])
+    kept = keep_version(found, actor)
+    record(
+        project=found,
+        actor=actor,
+        action="project.settings_changed",
+        target=found.slug,
+        detail={"fields": sorted(changes), "version": kept.version},
+    )
+    return kept
+
+
+def keep_version(project: Project, actor: Actor) -> SettingsVersion:
+    """The settings as they are now, as the next version. Call it where they are saved, in the same transaction."""
+    last = SettingsVersion.objects.filter(project=project).aggregate(last=Max("version"))["last"] or 0
+    return SettingsVersion.objects.create(
+        project=project, version=last + 1, settings=project.settings, author=actor_name(actor)
+    )
+
+
+def checked_settings(given: Any) -> dict[str, Any]:
+    """The same, if they are settings. Raises Problem 400 settings.invalid, which names the field."""
+    try:
+        found = msgspec.convert(given, ProjectSettings)
+    except msgspec.ValidationError as error:
+        raise Problem(400, "settings.invalid", f"{error}.") from None
+    for name, value in found.flags.items():
+        if depends(value):
+            _check_flag(name, value)
+    if len(msgspec.json.encode(given)) > MOST_BYTES:
+        raise Problem(400, "settings.invalid", f"At most {MOST_BYTES} bytes of settings as JSON.")
+    return dict(given)
+
+
+def depends(value: Any) -> bool:
+    """Whether a flag's value is one that depends on a persona."""
+    return isinstance(value, dict) and "persona" in value
+
+
+def _check_flag(name: str, value: Any) -> None:
+    try:
+        msgspec.convert(value, PersonaFlag)
+    except msgspec.ValidationError as error:
+        raise Problem(400, "settings.invalid", f"flags.{name}: {error}.") from None
