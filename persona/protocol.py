@@ -1,17 +1,25 @@
-"""uvicorn's HTTP protocol with one limit more: its parser takes an address, headers and trailers of any length.
+"""uvicorn's HTTP protocol, with one limit more: its parser takes an address, headers and trailers of any length.
 
-`persona.programs` starts the server with it. A proxy in front has such a limit of its own.
+`persona.programs` starts the server with it. A proxy in front has such a limit of its own. Beside that it is a pipe
+for responses that last: ASGI's `send` is a coroutine a write, and cannot say whether it would have to wait.
 """
+
+from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES = 64 * 1024  # of a request, beside its body; up to one read of the socket more
 FRAMES = 8  # bytes of chunk sizes and line ends that a byte of a chunked body may cost
+PIPE = "persona.pipe"  # among the extensions of the ASGI scope
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Ends a connection whose request never comes to its body, or never to its end after it."""
+    """Ends a connection whose request never comes to its body, or never to its end after it.
 
+    on_stop: called once when the server is asked to stop, by whoever has a response that lasts.
+    """
+
+    on_stop: Callable[[], None] | None = None
     _body = 0  # bytes of this request's body so far
     _other = 0  # bytes of everything else
     _turned = False  # a request has begun or ended in what is being read
@@ -28,6 +36,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._turn()
         super().on_message_begin()
+        self.scope["extensions"] = {PIPE: self}  # type: ignore[dict-item]  # the standard's are dicts of dicts
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)
@@ -36,6 +45,38 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._turn()
         super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.on_stop = None
+        if self.scope is not None:
+            self.scope["extensions"] = {}  # or it would be a cycle, for the collector to find
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.on_stop is not None:
+            self.on_stop()
+
+    # --- The pipe ----------------------------------------------------------------------------------------------------
+
+    def push(self, chunk: bytes) -> bool:
+        """Write a chunk (with its size and line ends) of the response that has begun, at once.
+
+        False: the socket's buffer is full, and nothing was written. To wait for room is what `send` does.
+        """
+        if self.flow.write_paused:
+            return False
+        if not self.transport.is_closing():
+            self.transport.write(chunk)
+        return True
+
+    def finish(self, chunk: bytes, patience: float) -> None:
+        """The last chunk and the end of the response, full buffer or not; after `patience` seconds the connection is
+        cut, whether it was read or not."""
+        if not self.transport.is_closing():
+            self.transport.write(chunk + b"0\r\n\r\n")
+            self.transport.close()
+            self.loop.call_later(patience, self.transport.abort)
 
     def _turn(self) -> None:
         self._body, self._turned = 0, True

@@ -24,6 +24,9 @@ where c.project_id = %(project)s
 order by c.seq
 """
 
+# A statement of its own: a profile has few rows, and an index that finds them.
+AFTER_OF_ONE = AFTER.replace("order by seq limit", "and profile_id = %(profile)s order by seq limit")
+
 # An empty log begins one after its head. One statement, so that both numbers are of the same instant.
 BOUNDS = """
 select coalesce((select min(seq) from segments_change where project_id = %(project)s), h.last_seq + 1), h.last_seq
@@ -62,16 +65,21 @@ class LogRow(msgspec.Struct, frozen=True, gc=False):
     silent: bool
 
 
-def after_params(project_id: int, seq: int, personas: Collection[int] | None, limit: int) -> dict[str, Any]:
-    """What AFTER wants. personas: ids to keep; None keeps all."""
+def after_statement(
+    project_id: int, seq: int, personas: Collection[int] | None, limit: int, profile_id: int | None
+) -> tuple[str, dict[str, Any]]:
+    """The SQL of `after` and its parameters. personas: ids to keep, None for all; profile_id: the only one to keep."""
     kept = None if personas is None else list(personas)
-    return {"project": project_id, "seq": seq, "personas": kept, "limit": limit}
+    params = {"project": project_id, "seq": seq, "personas": kept, "limit": limit}
+    return (AFTER, params) if profile_id is None else (AFTER_OF_ONE, {**params, "profile": profile_id})
 
 
-def after(project_id: int, seq: int, personas: Collection[int] | None, limit: int) -> list[LogRow]:
-    """At most `limit` rows with a number above `seq`, in order."""
+def after(
+    project_id: int, seq: int, personas: Collection[int] | None, limit: int, profile_id: int | None = None
+) -> list[LogRow]:
+    """At most `limit` rows with a number above `seq`, in order; of one profile alone when that is given."""
     with connection.cursor() as cursor:
-        cursor.execute(AFTER, after_params(project_id, seq, personas, limit))
+        cursor.execute(*after_statement(project_id, seq, personas, limit, profile_id))
         return [LogRow(*row) for row in cursor.fetchall()]
 
 

@@ -1,5 +1,6 @@
 """Personas (configuration) and what the evaluator knows of them (bulk tables, SQL in migration 0001)."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -137,3 +138,54 @@ class BackfillJob(models.Model):
     class Meta:
         managed = False
         db_table = "segments_backfilljob"
+
+
+class PersonaWarning(models.Model):
+    """What the data of some profiles does to a rule that its author will hardly have meant."""
+
+    class Kind(models.TextChoices):
+        TYPE_MISMATCH = "type_mismatch"
+        CAPPED = "capped"
+
+    pk = models.CompositePrimaryKey("project", "persona_id", "kind", "path")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    persona_id = models.BigIntegerField()
+    kind = models.TextField(choices=Kind)
+    path = models.TextField()
+    since = models.BigIntegerField()
+    latest = models.BigIntegerField()
+    profiles = ArrayField(models.BigIntegerField())  # the first hundred
+
+    class Meta:
+        managed = False
+        db_table = "segments_personawarning"
+
+
+class VerifyResult(models.Model):
+    """What the last verification of a project found, and how far the present one is."""
+
+    project = models.OneToOneField(Project, models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="+")
+    at = models.BigIntegerField(null=True)  # when the last one ended, ms
+    differences = models.IntegerField(default=0)
+    report = models.BinaryField(null=True)  # JSON of the last one
+    running = models.BinaryField(null=True)  # JSON of the present one
+    leased_until = models.BigIntegerField(default=0)  # a worker has it until then, at most
+
+    class Meta:
+        managed = False
+        db_table = "segments_verifyresult"
+
+
+class StreamTicket(models.Model):
+    """When a ticket for a stream was last in use, and by which stream. What it allows is in its sealed text."""
+
+    pk = models.CompositePrimaryKey("project", "id")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    id = models.BigIntegerField()
+    key_id = models.BigIntegerField()
+    seen_at = models.BigIntegerField()
+    holder = models.BigIntegerField(default=0)
+
+    class Meta:
+        managed = False
+        db_table = "segments_streamticket"

@@ -9,3 +9,8 @@ def frame(seq: int, event: str, data: str) -> bytes:
 def retry(milliseconds: int) -> bytes:
     """Asks the client to wait this long before it reconnects."""
     return f"retry: {milliseconds}\n\n".encode()
+
+
+def comment(text: str) -> bytes:
+    """For people who look at the wire; clients pass over it."""
+    return f": {text}\n\n".encode()

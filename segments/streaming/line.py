@@ -17,38 +17,39 @@ from segments.streaming import reader
 
 EVERY = 0  # instead of a project: bells may have been missed, look at all
 ONCE = Retry(NoBackoff(), 0)  # `listen` comes back by itself
+Bell = tuple[int, int]  # project and number
 PAUSES = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 
-async def listen(on_bell: Callable[[int], None]) -> None:
-    """Calls on_bell(project_id) at every bell, and on_bell(EVERY) whenever the line is (again) up. Never returns."""
+async def listen(on_bell: Callable[[int, int], None]) -> None:
+    """Calls on_bell(project_id, seq) at every bell, on_bell(EVERY, 0) whenever the line is (again) up. Never ends."""
     bells = _published if settings.REDIS_URL else _notified
     outage = Outage("bell.line")
     attempt = 0
     while True:
         try:
             async with aclosing(bells()) as heard:
-                async for project_id in heard:
+                async for project_id, seq in heard:
                     outage.over()
                     attempt = 0
-                    on_bell(project_id)
+                    on_bell(project_id, seq)
         except (RedisError, *reader.LOST) as error:
             outage.failed(error)
         await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
         attempt += 1
 
 
-async def _notified() -> AsyncGenerator[int]:
+async def _notified() -> AsyncGenerator[Bell]:
     async with await reader.connect() as line:
         await line.execute(f"listen {bell.NOTIFICATION}")
-        yield EVERY
+        yield EVERY, 0
         async for notification in line.notifies():
-            project_id = notification.payload.partition(":")[0]
-            if project_id.isdecimal():
-                yield int(project_id)
+            project_id, _, seq = notification.payload.partition(":")
+            if project_id.isdecimal() and seq.isdecimal():
+                yield int(project_id), int(seq)
 
 
-async def _published() -> AsyncGenerator[int]:
+async def _published() -> AsyncGenerator[Bell]:
     async with (
         Redis.from_url(settings.REDIS_URL, health_check_interval=15, retry=ONCE) as redis,
         redis.pubsub() as line,
@@ -56,8 +57,9 @@ async def _published() -> AsyncGenerator[int]:
         await line.subscribe(bell.REDIS_CHANNEL)
         async for message in line.listen():
             if message["type"] == "subscribe":
-                yield EVERY
+                yield EVERY, 0
             elif message["type"] == "message":
-                project_id = json.loads(message["data"])["channel"].removeprefix(bell.PREFIX)
+                told = json.loads(message["data"])
+                project_id = told["channel"].removeprefix(bell.PREFIX)
                 if project_id.isdecimal():
-                    yield int(project_id)
+                    yield int(project_id), int(told["data"])

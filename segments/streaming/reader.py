@@ -23,6 +23,11 @@ SLUGS = """
 select slug, id from segments_persona where project_id = %(project)s and slug = any(%(slugs)s) and deleted_at is null
 """
 
+PROFILES = """
+select external_id, profile_id from ingestion_alias
+where project_id = %(project)s and kind = 'user' and external_id = any(%(users)s)
+"""
+
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
@@ -52,26 +57,33 @@ class Reader:
         self._connection: Connection | None = None
         self._outage = Outage("stream.database")
 
-    async def after(self, project_id: int, seq: int, personas: Collection[int] | None, limit: int) -> list[log.LogRow]:
+    async def after(
+        self, project_id: int, seq: int, personas: Collection[int] | None, limit: int, profile_id: int | None = None
+    ) -> list[log.LogRow]:
         """The asynchronous twin of segments.log.after."""
-        rows = await self._rows(log.AFTER, log.after_params(project_id, seq, personas, limit))
+        rows = await self.rows(*log.after_statement(project_id, seq, personas, limit, profile_id))
         return [log.LogRow(*row) for row in rows]
 
     async def bounds(self, project_id: int) -> tuple[int, int]:
         """The asynchronous twin of segments.log.bounds."""
-        rows = await self._rows(log.BOUNDS, {"project": project_id})
+        rows = await self.rows(log.BOUNDS, {"project": project_id})
         return (rows[0][0], rows[0][1]) if rows else log.NOTHING_YET
 
     async def personas(self, project_id: int, slugs: Collection[str]) -> dict[str, int]:
         """The ids of those personas that exist, by slug."""
-        return dict(await self._rows(SLUGS, {"project": project_id, "slugs": list(slugs)}))
+        return dict(await self.rows(SLUGS, {"project": project_id, "slugs": list(slugs)}))
+
+    async def profiles(self, project_id: int, user_ids: Collection[str]) -> dict[str, int]:
+        """The profiles of those users that have one, by user id."""
+        return dict(await self.rows(PROFILES, {"project": project_id, "users": list(user_ids)}))
 
     async def close(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
             await connection.close()
 
-    async def _rows(self, sql: str, params: dict[str, object]) -> list[Any]:
+    async def rows(self, sql: str, params: dict[str, Any]) -> list[Any]:
+        """The rows of any short statement that may be run twice."""
         async with self._turn:
             attempt = 0
             while True:
@@ -86,7 +98,7 @@ class Reader:
                     self._outage.over()
                     return rows
 
-    async def _attempt(self, sql: str, params: dict[str, object]) -> list[Any]:
+    async def _attempt(self, sql: str, params: dict[str, Any]) -> list[Any]:
         try:
             async with asyncio.timeout(PATIENCE):
                 if self._connection is None:

@@ -37,12 +37,13 @@ class Listening:
         last: int | str | None = None,
         method: str = "GET",
         headers: dict[str, str] | None = None,
+        body: bytes | None = None,
     ) -> None:
         sent = {"Authorization": f"Bearer {key}"} if key else {}
         if last is not None:
             sent["Last-Event-ID"] = str(last)
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
-        self.connection.request(method, f"/api/v2/pipeline/stream{query}", headers={**sent, **(headers or {})})
+        self.connection.request(method, f"/api/v2/pipeline/stream{query}", body, {**sent, **(headers or {})})
         self.response = self.connection.getresponse()
         self.status = self.response.status
         self.headers = self.response.headers

@@ -1,5 +1,6 @@
 """A real uvicorn with the stream alone, on a thread of the test process."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -7,9 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from uvicorn.config import HTTPProtocolType
 
 from keys.auth import ring
-from segments.streaming import route
+from persona.lib.wire import Receive, Scope, Send
+from persona.protocol import BoundedProtocol
+from segments.streaming import desk, route
 
 DEADLINE = 20.0  # seconds until a test that waits for something gives up
 
@@ -22,11 +26,24 @@ def until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
+async def both(scope: Scope, receive: Receive, send: Send) -> None:
+    """The stream and its desk."""
+    app = desk.DESK.app if scope["path"].rstrip("/").endswith("/tickets") else route.app
+    await app(scope, receive, send)
+
+
 @contextmanager
-def served() -> Iterator[int]:
+def served(http: type[asyncio.Protocol] | HTTPProtocolType = BoundedProtocol) -> Iterator[int]:
     """The port of a running server."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    config = uvicorn.Config(route.app, log_config=None, lifespan="off", timeout_graceful_shutdown=1, access_log=False)
+    config = uvicorn.Config(
+        both,
+        http=http,
+        log_config=None,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        access_log=False,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -8,7 +8,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from keys.services import issue_key, revoke_key
-from segments.streaming import route
+from segments.streaming import hub
 from tests.stream.conftest import Listen
 from tests.stream.listening import Listening
 from tests.stream.serving import served
@@ -151,7 +151,7 @@ def test_a_server_that_stops_ends_its_streams_cleanly(shop: Shop, caplog: pytest
 
 
 def test_a_database_that_does_not_answer(shop: Shop, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(route, "PATIENCE", 0.2)
+    monkeypatch.setattr(hub, "PATIENCE", 0.2)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("lock table segments_head")
         refused = listen(shop.pk)

@@ -1,7 +1,9 @@
 """What a process remembers of a log for its streams."""
 
 from segments.log import LogRow
-from segments.streaming.feed import PIECES, Feed
+from segments.streaming.feed import PIECES, Feed, View
+
+ALL = View()
 
 
 def test_readers_that_ask_from_everywhere_do_not_fill_the_memory() -> None:
@@ -10,9 +12,9 @@ def test_readers_that_ask_from_everywhere_do_not_fill_the_memory() -> None:
     feed.extend(
         LogRow(seq, "u_1", 1, "keen", 1, "enter", 0, "event", 1, None, None, silent=False) for seq in range(1, rows)
     )
-    first = feed.piece(0, None)
-    assert feed.piece(0, None) is first  # one copy for all who stand at the same place
+    first = feed.piece(0, ALL)
+    assert feed.piece(0, ALL) is first  # one copy for all who stand at the same place
     for cursor in range(1, rows - 1):
-        feed.piece(cursor, None)
-    assert feed.piece(0, None) is not first
-    assert feed.piece(0, None) == first
+        feed.piece(cursor, ALL)
+    assert feed.piece(0, ALL) is not first
+    assert feed.piece(0, ALL) == first
