@@ -1,5 +1,6 @@
 """A pytest plugin: a throw-away home for this run, and without DATABASE_URL an embedded PostgreSQL (no fsync) in it."""
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -26,6 +27,7 @@ def pytest_load_initial_conftests() -> None:
     os.environ["DATABASE_URL"] = _server.dsn()
 
 
+@atexit.register  # pytest's own hook for the end is not called when it fails to begin
 def pytest_unconfigure() -> None:
     if _server is not None:
         _server.stop()

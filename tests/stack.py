@@ -8,36 +8,29 @@ A test that needs its own (other settings, or to stop it) makes one: `with Stack
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self, TypeVar
+from typing import IO, Self
 
 import msgspec
 import pytest
 
 from persona.home import Running
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 90.0  # seconds; a busy machine starts five Python processes
 
 
-T = TypeVar("T")
-
-
-def wait_for(condition: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
-    """The first thing that `condition` gives that is neither None nor false."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s for {what}")
-        time.sleep(0.02)
-    return found
+wait_for = until
 
 
 def free_port() -> int:
@@ -126,7 +119,7 @@ class Stack:
     def start(self) -> Self:
         """Returns when everything is ready."""
         self.launch()
-        wait_for(self._ready, "demo.json")
+        wait_for(self._ready, "everything to be ready", PATIENCE)
         return self
 
     def launch(self) -> None:
@@ -188,11 +181,19 @@ class Stack:
         self.discard()
 
 
+@contextmanager
+def reachable_folder() -> Iterator[Path]:
+    """For homes: PostgreSQL's own user has to get in when the tests run as root. With a space in its path."""
+    folder = Path(tempfile.mkdtemp(prefix="persona up "))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack() -> Iterator[Stack]:
     """The installation that all end-to-end tests share. Personas of the demo are not in it; traffic is not either."""
-    folder = tmp_path_factory.mktemp("stack")
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)  # as root: PostgreSQL's own user has to get in
-    with Stack(folder / "home", PERSONA_DEMO="0") as running:
+    with reachable_folder() as folder, Stack(folder / "home", PERSONA_DEMO="0") as running:
         yield running

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-DEADLINE = 30.0  # seconds; generous, because only a failure waits so long
+DEADLINE = 60.0  # seconds; generous, because only a failure waits so long
 
 T = TypeVar("T")
 

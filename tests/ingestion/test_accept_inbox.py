@@ -2,8 +2,7 @@
 
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -19,6 +18,7 @@ from ingestion.signals import accepted
 from keys.models import Project
 from persona.lib.problems import Problem
 from tests.ingestion.calling import EVENT, Shop, db, shop, way_in
+from tests.waiting import until
 
 __all__ = ["db", "shop", "way_in"]  # fixtures
 
@@ -55,13 +55,6 @@ def lock_table() -> psycopg.Connection[Any]:
     return holder
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
-
-
 def test_a_row_as_it_was_put(inbox: Inbox, shop: Shop) -> None:
     body = bytes(range(256)) * 300
     inbox.put(row(shop.project, "b_ü", body=body, key_id=2**40, dialect="x", n=7, received_at=2**45)).result(PATIENCE)
@@ -74,7 +67,7 @@ def test_rows_that_wait_together_are_committed_together(inbox: Inbox, shop: Shop
     inbox.put(row(shop.project, "b_0")).result(PATIENCE)
     holder = lock_table()
     first = inbox.put(row(shop.project, "b_1"))
-    until(lambda: not inbox._waiting)  # it is being written
+    until(lambda: not inbox._waiting, "the rows to be taken")  # it is being written
     others = [inbox.put(row(shop.project, f"b_{n}")) for n in range(2, 200)]
     assert not any(future.done() for future in (first, *others))
     holder.close()
@@ -105,7 +98,7 @@ def test_many_threads(inbox: Inbox, shop: Shop) -> None:
 def test_data_that_is_refused_fails_alone(rows: int, inbox: Inbox, shop: Shop) -> None:
     holder = lock_table()
     first = inbox.put(row(shop.project, "b_first"))
-    until(lambda: not inbox._waiting)
+    until(lambda: not inbox._waiting, "the rows to be taken")
     futures = [inbox.put(row(shop.project, f"b_{n}", dialect="a\x00b" if n == rows // 2 else "a")) for n in range(rows)]
     holder.close()
     first.result(PATIENCE)
@@ -185,7 +178,7 @@ def test_stopping_writes_what_waits_and_takes_no_more(inbox: Inbox, shop: Shop) 
 def test_stopping_in_front_of_a_locked_table_leaves_nobody_waiting(inbox: Inbox, shop: Shop) -> None:
     holder = lock_table()
     first = inbox.put(row(shop.project, "b_1"))
-    until(lambda: not inbox._waiting)
+    until(lambda: not inbox._waiting, "the rows to be taken")
     second = inbox.put(row(shop.project, "b_2"))
     inbox.stop(timeout=0.05)
     assert code(second) == "ingest.stopping"
@@ -203,7 +196,7 @@ def test_whoever_listens_is_told_after_the_commit(inbox: Inbox, shop: Shop) -> N
     accepted.connect(told)
     try:
         inbox.put(row(shop.project, "b_1")).result(PATIENCE)
-        until(lambda: bool(seen))
+        until(lambda: bool(seen), "the signal")
     finally:
         accepted.disconnect(told)
     assert seen == [1]

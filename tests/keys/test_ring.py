@@ -16,7 +16,7 @@ from keys.models import ApiKey, Project
 from keys.principal import Line, Snapshot
 from keys.services import issue_key, revoke_key, rotate_key
 from persona.lib.problems import Problem
-from tests.keys.conftest import Wait
+from tests.waiting import until
 
 NOWHERE = "host=127.0.0.1 port=1 dbname=nowhere user=nobody"
 SECONDS = 10.0
@@ -179,37 +179,35 @@ class TestItsOwnThread:
         assert isinstance(problem, Problem)
         assert problem.code == "auth.invalid_key"
 
-    def test_an_entry_stays_trusted_while_the_database_answers(
-        self, ring: KeyRing, secret_key: Key, wait: Wait
-    ) -> None:
+    def test_an_entry_stays_trusted_while_the_database_answers(self, ring: KeyRing, secret_key: Key) -> None:
         _, secret = secret_key
         first = ring.resolve(secret)
         Project.objects.update(settings={"ingest_rate": 77})
-        wait(lambda: (known := ring.cached(secret)) is not None and known is not first)
+        until(lambda: (known := ring.cached(secret)) is not None and known is not first, "the ring's next look")
         known = ring.cached(secret)
         assert known is not None
         assert known.options.ingest_rate == 77
         assert ring.valid(known.key_id)
 
-    def test_a_revocation_elsewhere_ends_requests_and_streams(self, ring: KeyRing, secret_key: Key, wait: Wait) -> None:
+    def test_a_revocation_elsewhere_ends_requests_and_streams(self, ring: KeyRing, secret_key: Key) -> None:
         key, secret = secret_key
         ring.resolve(secret)
         with connection.cursor() as cursor:
             cursor.execute("update keys_apikey set revoked_at = now() where id = %s", [key.pk])
-        wait(lambda: not ring.valid(key.pk))
+        until(lambda: not ring.valid(key.pk), "the ring's next look")
         assert ring.cached(secret) is None
         assert code(ring, secret) == "auth.revoked_key"
 
-    def test_a_deleted_project_ends_its_keys(self, ring: KeyRing, secret_key: Key, wait: Wait) -> None:
+    def test_a_deleted_project_ends_its_keys(self, ring: KeyRing, secret_key: Key) -> None:
         key, secret = secret_key
         ring.resolve(secret)
         with connection.cursor() as cursor:
             cursor.execute("delete from keys_auditentry")
             cursor.execute("delete from keys_apikey")
-        wait(lambda: not ring.valid(key.pk))
+        until(lambda: not ring.valid(key.pk), "the ring's next look")
         assert code(ring, secret) == "auth.invalid_key"
 
-    def test_it_survives_the_loss_of_its_connection(self, ring: KeyRing, secret_key: Key, wait: Wait) -> None:
+    def test_it_survives_the_loss_of_its_connection(self, ring: KeyRing, secret_key: Key) -> None:
         _, secret = secret_key
         ring.lookup(secret).result(SECONDS)
         with connection.cursor() as cursor:
@@ -220,7 +218,7 @@ class TestItsOwnThread:
             assert cursor.rowcount >= 1
         first = ring.cached(secret)
         Project.objects.update(settings={"ingest_rate": 78})
-        wait(lambda: ring.cached(secret) not in (None, first))
+        until(lambda: ring.cached(secret) not in (None, first), "the ring's next look")
 
     def test_stopped_and_used_again(self, ring: KeyRing, secret_key: Key) -> None:
         _, secret = secret_key

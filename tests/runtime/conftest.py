@@ -1,22 +1,11 @@
-"""A home that PostgreSQL's own user can reach (the tests may run as root), and an installation to be cruel to."""
+"""A home of one's own, and an installation to be cruel to."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.stack import Stack
-
-
-@contextmanager
-def reachable_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="persona up "))  # a path with a space: nothing may stumble over it
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+from tests.stack import Stack, reachable_folder
 
 
 @pytest.fixture
