@@ -26,7 +26,7 @@ def accept(dialect: Dialect, headers: Headers, body: bytes) -> Reply:
     return for_caller(
         headers,
         scope=SEND_EVENTS,
-        step=partial(_take, dialect, headers.get("content-encoding"), body),
+        step=partial(take, dialect, headers.get("content-encoding"), body),
         refused=dialect.refused,
     )
 
@@ -37,7 +37,8 @@ def too_large(dialect: Dialect) -> Problem:
     return Problem(400, "request.too_large", f"At most {most} bytes a request, inflated; send it in parts.")
 
 
-def _take(dialect: Dialect, encoding: str | None, body: bytes, principal: Principal) -> Reply:
+def take(dialect: Dialect, encoding: str | None, body: bytes, principal: Principal) -> Reply:
+    """The same for a caller who is known already."""
     try:
         text = _inflated(dialect, encoding, body)
         if (session := principal.session) is not None:
@@ -81,7 +82,7 @@ def _put(dialect: Dialect, principal: Principal, batch_id: str, reading: Reading
     row = Row(
         project_id=principal.project_id,
         batch_id=batch_id,
-        key_id=principal.key_id,
+        key_id=principal.key_id if principal.key_id > 0 else None,  # none: who signs has no key
         dialect=dialect.NAME,
         n=reading.n,
         received_at=time.time_ns() // 1_000_000,

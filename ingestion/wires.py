@@ -1,5 +1,6 @@
 """The doors of the other products' wires: which address reads which dialect. The same through raw ASGI and Django."""
 
+from collections.abc import Callable
 from functools import partial
 
 from django.http import HttpResponse
@@ -8,12 +9,15 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from ingestion import edge
+from ingestion import browser, edge, webhooks
 from ingestion.api import DoorView
 from ingestion.caller import Headers, Reply
 from ingestion.dialects import Dialect, productgraph, segment, segops
 from ingestion.door import Door
+from ingestion.handshake import HANDSHAKE
 from keys.auth import credential
+from persona.lib.problems import Problem
+from persona.lib.wire import Answer, problem_answer
 
 SEGMENT = {wire.kind: wire for wire in segment.WIRES}
 # The short forms are what the browser library sends.
@@ -47,6 +51,21 @@ DOORS: dict[str, Door] = {
     "/api/ingestion/track/batch": _door(segops.BATCH),
 }
 
+REFUSALS: dict[str, Callable[[Problem], Answer]] = {
+    "/v1/events": productgraph.refused,
+    **dict.fromkeys((*SEGMENT_PATHS, "/v1/projects"), segment.refused),
+    "/api/ingestion": segops.refused,
+    "/api/auth": segops.refused,
+}
+
+
+def refused_at(path: str) -> Callable[[Problem], Answer]:
+    """How a problem is said at `path` and below it: by its wire, else as a problem document."""
+    for beginning, refused in REFUSALS.items():
+        if path.startswith(beginning) and path[len(beginning) : len(beginning) + 1] in ("", "/"):
+            return refused
+    return problem_answer
+
 
 def _route(path: str, door: Door) -> URLPattern:
     """With and without the trailing slash: a redirect would lose the body."""
@@ -69,4 +88,44 @@ def _route(path: str, door: Door) -> URLPattern:
     return re_path(rf"^{path.lstrip('/')}/?$", WireView.as_view())
 
 
-urlpatterns = [_route(path, door) for path, door in DOORS.items()]
+@extend_schema(tags=["wires"])
+class HandshakeView(DoorView):
+    """Make a session token for a browser with a publishable key."""
+
+    door = HANDSHAKE
+
+    @extend_schema(operation_id="session", request=OpenApiTypes.OBJECT, responses={200: OpenApiTypes.OBJECT})
+    def post(self, request: Request) -> HttpResponse:
+        return self.through(request)
+
+
+@extend_schema(tags=["wires"])
+class ShopifyView(DoorView):
+    """Take a webhook of Shopify."""
+
+    door = webhooks.door_of("")  # of no project; what is done before anybody knows which
+
+    @extend_schema(operation_id="shopify", request=OpenApiTypes.OBJECT, responses={200: OpenApiTypes.OBJECT})
+    def post(self, request: Request, slug: str) -> HttpResponse:
+        self.door = webhooks.door_of(slug)  # type: ignore[misc]  # of this request alone: a view lives for one
+        return self.through(request)
+
+
+@extend_schema(tags=["wires"])
+class SettingsView(DoorView):
+    """What Segment's browser library asks for first."""
+
+    door = browser.door_of("", "")
+
+    @extend_schema(operation_id="segment_settings", responses={200: OpenApiTypes.OBJECT})
+    def get(self, request: Request, key: str) -> HttpResponse:
+        self.door = browser.door_of(key, f"{request.scheme}://{request.get_host()}")  # type: ignore[misc]  # as above
+        return self.through(request)
+
+
+urlpatterns = [
+    *(_route(path, door) for path, door in DOORS.items()),
+    re_path(r"^api/auth/session/?$", HandshakeView.as_view()),
+    re_path(r"^api/ingestion/shopify/(?P<slug>[^/]+)/?$", ShopifyView.as_view()),
+    re_path(r"^v1/projects/(?P<key>[^/]+)/settings/?$", SettingsView.as_view()),
+]

@@ -16,10 +16,11 @@ from django.template.loader import render_to_string
 from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
+from ingestion.wires import refused_at
 from keys.refusals import INVALID, MISSING, refusal
 from persona.lib.log import get_logger
 from persona.lib.problems import Problem, no_such_thing
-from persona.lib.wire import Answer, problem_answer
+from persona.lib.wire import Answer
 from persona.middleware import CONTENT_POLICY
 
 log = get_logger(__name__)
@@ -75,7 +76,7 @@ def api_exception(error: Exception, context: Mapping[str, Any]) -> HttpResponse 
     if problem is None:
         return None
     set_rollback()
-    return answered(problem)
+    return answered(problem, context["request"].path)
 
 
 def _translated(error: Exception, context: Mapping[str, Any]) -> Problem | None:
@@ -89,10 +90,10 @@ def _translated(error: Exception, context: Mapping[str, Any]) -> Problem | None:
     return None
 
 
-def answered(problem: Problem) -> HttpResponse:
-    """The problem document as a Django response."""
-    body, media_type = problem.rendered()
-    return HttpResponse(body, media_type, problem.status, headers=dict(problem.header_lines()))
+def answered(problem: Problem, path: str) -> HttpResponse:
+    """The problem as a Django response, in the words of the wire that `path` belongs to."""
+    answer = refused_at(path)(problem)
+    return HttpResponse(answer.body, answer.media_type, answer.status, headers=dict(answer.headers))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -131,14 +132,14 @@ def broken(request: HttpRequest) -> HttpResponse:
         "status": 500,
     }
     if request.path.startswith(PROGRAMS):
-        return answered(internal())
+        return answered(internal(), request.path)
     return render(request, "error.html", page, status=500)
 
 
 def before_django(path: str, problem: Problem) -> Answer:
     """For those who are turned away before Django sees them."""
     if path.startswith(PROGRAMS):
-        return problem_answer(problem)
+        return refused_at(path)(problem)
     page, policy = _plain_page(problem.detail), ("content-security-policy", CONTENT_POLICY)
     return Answer(problem.status, page, "text/html; charset=utf-8", (*problem.header_lines(), policy))
 
@@ -150,5 +151,5 @@ def _plain_page(detail: str) -> bytes:
 
 def _shown(request: HttpRequest, problem: Problem, title: str) -> HttpResponse:
     if request.path.startswith(PROGRAMS):
-        return answered(problem)
+        return answered(problem, request.path)
     return render(request, "error.html", {"title": title, "detail": problem.detail}, status=problem.status)

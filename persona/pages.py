@@ -53,7 +53,7 @@ def probe(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest]
     def answer(request: HttpRequest) -> HttpResponse:
         if request.method not in ("GET", "HEAD"):
             allowed = (("allow", "GET, HEAD"),)
-            return answered(Problem(405, "request.method", "Only GET, HEAD here.", headers=allowed))
+            return answered(Problem(405, "request.method", "Only GET, HEAD here.", headers=allowed), request.path)
         return view(request)
 
     return answer
@@ -81,6 +81,6 @@ def measured(request: HttpRequest) -> HttpResponse:
     try:
         metrics.require_operator(request)
     except Problem as problem:
-        return answered(problem)
+        return answered(problem, request.path)
     text, media_type = metrics.exposition(request.headers.get("accept", ""))
     return HttpResponse(text, media_type)

@@ -15,7 +15,7 @@ from persona.lib.problems import Problem
 from persona.lib.wire import Answer
 
 NAME = "shopify"
-LIMITS = Limits(body_bytes=5 * 1024 * 1024, events=1)
+LIMITS = Limits(body_bytes=2 * 1024 * 1024, events=1)
 
 NAMES = {
     "orders/create": "order_placed",
