@@ -99,8 +99,8 @@ class Rotate(DestinationView):
     @extend_schema(operation_id="destinations_rotate", request=shapes.Rotation, responses=shapes.Secret)
     @idempotent
     def post(self, request: Request, project: str, destination: str) -> Response:
-        grace = timedelta(seconds=body_as(request, shapes.Rotation).grace_seconds)
         found = self.destination(destination)
+        grace = timedelta(seconds=body_as(request, shapes.Rotation).grace_seconds)
         secret = services.rotate_secret(destination=found, grace=grace, actor=actor_of(request))
         return Response(msgspec.to_builtins(shapes.Secret(secret)))
 
@@ -146,8 +146,8 @@ class RedeliverRange(DestinationView):
     @extend_schema(operation_id="destinations_redeliver", request=shapes.Range, responses={202: shapes.Redelivering})
     @idempotent
     def post(self, request: Request, project: str, destination: str) -> Response:
-        wanted = body_as(request, shapes.Range)
         found = self.destination(destination)
+        wanted = body_as(request, shapes.Range)
         count = again.redeliver_range(destination=found, first=wanted.first, last=wanted.last, actor=actor_of(request))
         return Response(msgspec.to_builtins(shapes.Redelivering(count)), status=status.HTTP_202_ACCEPTED)
 
