@@ -6,6 +6,7 @@ from django.db import connection
 from ingestion import partitions
 from ingestion.lanes import make_lanes
 from ingestion.log import FOREVER
+from keys import uses
 from keys.models import Project
 from persona.lib.clock import MS_PER_DAY
 from persona.lib.log import get_logger
@@ -15,6 +16,7 @@ log = get_logger(__name__)
 HOUR_MS = 3_600_000
 APPLIED_BATCH_DAYS = 7  # how long the fate of a batch can be asked for, and a late second copy is noticed whole
 APPLIED_HOURS = 1
+ACTIVE_HOURS, ACTIVE_DAYS = 48, 35  # how long it is known who was active, by the hour and by the day
 FOLLOWED_DAYS = 7  # the same, where somebody forwards the events: how far a destination may fall behind
 
 NOW = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
@@ -24,6 +26,10 @@ OLD_APPLIED = """
 delete from ingestion_applied a where a.at < %(viewed)s and (a.at < %(followed)s or not exists (
     select from ingestion_writerlane l where l.project_id = a.project_id and l.watched_until = %(forever)s))
 """
+# By project, because the keys of these tables begin with it.
+OLD_HOURS = "delete from ingestion_eventhour h using keys_project p where h.project_id = p.id and h.hour < %s"
+OLD_ACTIVE = "delete from ingestion_profilehour h using keys_project p where h.project_id = p.id and h.hour < %s"
+OLD_DAYS = "delete from ingestion_profileday d using keys_project p where d.project_id = p.id and d.day < %s"
 OLD_KEYS = "delete from ingestion_dedupekey where received_at < %s"
 OLD_REST = "delete from ingestion_event_rest where received_at < %s"
 
@@ -36,6 +42,10 @@ def keep_up() -> None:
     _delete(OLD_BATCHES, now - APPLIED_BATCH_DAYS * MS_PER_DAY)
     _delete(OLD_LETTERS, now - int(settings.PERSONA_DEAD_LETTER_DAYS) * MS_PER_DAY)
     forget_applied(now)
+    _delete(OLD_ACTIVE, now - ACTIVE_HOURS * HOUR_MS)
+    _delete(OLD_DAYS, now - ACTIVE_DAYS * MS_PER_DAY)
+    _delete(OLD_HOURS, now - longest_retention() * MS_PER_DAY)
+    uses.prune(now)
     drop_expired(now - longest_retention() * MS_PER_DAY)
 
 

@@ -28,7 +28,7 @@ select project_id from waiting where project_id is not null
 """
 # Up to one id, found first: a join with the counted rows becomes quadratic while the inbox has no statistics.
 TAKE = """
-select id, batch_id, dialect, received_at, body from ingestion_batch
+select id, batch_id, key_id, dialect, received_at, body from ingestion_batch
 where project_id = %(project)s and not parked and id <= (
     select max(counted.id)
     from (select id, sum(n) over w as events, sum(octet_length(body)) over w as bytes, row_number() over w as place
@@ -39,7 +39,7 @@ where project_id = %(project)s and not parked and id <= (
 order by id
 """
 TAKE_ONE = """
-select id, batch_id, dialect, received_at, body from ingestion_batch
+select id, batch_id, key_id, dialect, received_at, body from ingestion_batch
 where project_id = %s and id = %s and not parked
 """
 FORGET = "delete from ingestion_batch where project_id = %s and id = any(%s)"
@@ -52,6 +52,7 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
 
     id: int
     batch_id: str
+    key: int | None
     dialect: str
     received_at: int
     body: bytes

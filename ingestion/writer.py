@@ -10,13 +10,14 @@ from itertools import chain
 import msgspec
 import psycopg
 
-from ingestion import arrivals, log, marks, names, outcomes, profiles, waiting
+from ingestion import arrivals, log, marks, names, outcomes, profiles, tallies, waiting
 from ingestion.arrivals import Arrival
 from ingestion.cursors import Cursor, copy_rows
 from ingestion.identity import Key, People, Person, keys_of, survivor
 from ingestion.outcomes import Outcome
 from ingestion.traits import Sheet
 from ingestion.waiting import Waiting
+from keys import uses
 
 # The clock is read after the lane was locked: it never runs behind what an earlier turn wrote.
 NOW = """
@@ -137,7 +138,9 @@ def _write(cursor: Cursor, turn: Turn) -> None:
         profiles.bind(cursor, project, turn.people)
         _write_stale(cursor, turn, touched)
         cursor.execute(APPLIED, [project, turn.now, _tallies(turn)])
+        uses.note(cursor, project, _uses(turn), turn.now)
         _release(cursor, project, turn.outcomes)
+        tallies.record(cursor, project, turn.outcomes, turn.names, turn.now)
         if turn.lane.watched_until > turn.now:
             log.record(cursor, project, turn.outcomes, turn.now)
     _copy_events(cursor, turn)
@@ -169,6 +172,17 @@ def _tallies(turn: Turn) -> str:
         tally: dict[str, object] = tallies[outcome.batch.batch_id]
         tally[outcome.what] = int(str(tally[outcome.what])) + 1
     return msgspec.json.encode(list(tallies.values())).decode()
+
+
+def _uses(turn: Turn) -> dict[int, tuple[int, int]]:
+    """Of each key: how many events came with it, and when the newest."""
+    found: dict[int, tuple[int, int]] = {}
+    for outcome in turn.outcomes:
+        key = outcome.batch.key
+        if key is not None:
+            events, last = found.get(key, (0, 0))
+            found[key] = (events + 1, max(last, outcome.batch.received_at))
+    return found
 
 
 def _release(cursor: Cursor, project: int, found: Iterable[Outcome]) -> None:

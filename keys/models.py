@@ -154,6 +154,20 @@ class ProjectSecret(models.Model):
         return f"{self.kind} secret {self.pk}"
 
 
+class KeyUse(models.Model):
+    """How many events came in with a key in one hour, and when last. Instants are ms. Bulk: written with the events."""
+
+    pk = models.CompositePrimaryKey("project_id", "key_id", "hour")
+    project_id = models.BigIntegerField()
+    key_id = models.BigIntegerField()
+    hour = models.BigIntegerField()  # its first ms
+    events = models.BigIntegerField()
+    last_used_at = models.BigIntegerField()
+
+    class Meta:
+        verbose_name = "key use"
+
+
 class AuditEntry(models.Model):
     """Who changed what, when, and from where. Never a secret, never an object: ids and words."""
 

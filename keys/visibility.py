@@ -1,19 +1,21 @@
-"""Which projects a signed-in person may see, and the door of every page about one project."""
+"""Which projects a signed-in person may see, and the doors of the pages about one project."""
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
-from keys.models import Project
+from keys.models import Member, Project
 
 Person = User | AbstractBaseUser | AnonymousUser
-ProjectView = Callable[[HttpRequest, Project], HttpResponse]
+ProjectView = Callable[..., HttpResponse]  # (request, project, what else the address names)
 
 
 def visible_projects(person: Person) -> QuerySet[Project]:
@@ -24,8 +26,16 @@ def visible_projects(person: Person) -> QuerySet[Project]:
     return projects.filter(members__user__username=person.get_username())
 
 
+def may_change(person: Person, project: Project) -> bool:
+    """Owners, editors and superusers change what belongs to a project; viewers look."""
+    if isinstance(person, User) and person.is_active and person.is_superuser:
+        return True
+    changing = (Member.Role.OWNER, Member.Role.EDITOR)
+    return project.members.filter(user__username=person.get_username(), role__in=changing).exists()
+
+
 def project_page(view: ProjectView) -> Callable[..., HttpResponse]:
-    """A page about the project named by `slug` in its address.
+    """A page to look at, about the project named by `slug` in its address.
 
     What is not the visitor's to see answers exactly like what does not exist: 404, same body.
     """
@@ -34,10 +44,30 @@ def project_page(view: ProjectView) -> Callable[..., HttpResponse]:
     @require_safe
     @login_required
     @wraps(view)
-    def page(request: HttpRequest, slug: str) -> HttpResponse:
-        project = visible_projects(request.user).filter(slug=slug).first()
-        if project is None:
-            raise Http404
-        return view(request, project)
+    def page(request: HttpRequest, slug: str, **more: Any) -> HttpResponse:
+        return view(request, _visible(request, slug), **more)
 
     return page
+
+
+def project_form(view: ProjectView) -> Callable[..., HttpResponse]:
+    """A page on which something of the project is changed: the same, and 403 for who may only look."""
+
+    @never_cache
+    @require_http_methods(["GET", "HEAD", "POST"])
+    @login_required
+    @wraps(view)
+    def page(request: HttpRequest, slug: str, **more: Any) -> HttpResponse:
+        project = _visible(request, slug)
+        if not may_change(request.user, project):
+            raise PermissionDenied
+        return view(request, project, **more)
+
+    return page
+
+
+def _visible(request: HttpRequest, slug: str) -> Project:
+    project = visible_projects(request.user).filter(slug=slug).first()
+    if project is None:
+        raise Http404
+    return project

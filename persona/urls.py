@@ -5,17 +5,21 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, re_path
 
 from keys import api_projects
-from persona import config, docs, errors, pages, signin
+from persona import config, docs, errors, ingest_health, pages, people, signin
 
 urlpatterns = [
     path("", pages.home, name="home"),
     path("", include("segments.urls")),
+    path("", include("keys.urls")),
     path("signin/", signin.sign_in, name="signin"),
     path("signout/", LogoutView.as_view(next_page="signin"), name="signout"),
     path("health", pages.health),
     path("ready", pages.ready),
     path("metrics", pages.measured),
     path("", include("ingestion.wires")),
+    re_path(r"^api/ingestion/health/?$", ingest_health.IngestHealthView.as_view()),
+    re_path(r"^api/auth/token/?$", people.TokenView.as_view()),
+    re_path(r"^api/auth/token/refresh/?$", people.RefreshView.as_view()),
     path("api/v2/pipeline/", include("ingestion.urls")),
     re_path(r"^api/v2/pipeline/config/?$", config.ConfigView.as_view()),
     path("api/projects/<str:project>/", include("ingestion.api_urls")),
