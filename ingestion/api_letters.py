@@ -154,9 +154,9 @@ class Parked(ProjectView):
     @extend_schema(operation_id="parked_batches_list", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, project: str) -> Response:
         rows = Batch.objects.using(settings.INBOX_ALIAS).filter(project_id=self.project.pk, parked=True)
-        found = rows.order_by("id").values("batch_id", "dialect", "n", "received_at", "error")
         limit = whole_number(request, "limit", PAGE, 1, MOST)
-        return Response({"results": [_parked(row) for row in found[:limit]]})
+        found = rows.order_by("id").defer("body")[:limit]
+        return Response({"results": [_parked(batch) for batch in found]})
 
 
 class Retry(ProjectView):
@@ -167,7 +167,8 @@ class Retry(ProjectView):
     @extend_schema(operation_id="parked_batches_retry", request=None, responses={202: OpenApiTypes.OBJECT})
     def post(self, request: Request, project: str, batch: str) -> Response:
         rows = Batch.objects.using(settings.INBOX_ALIAS).filter(project_id=self.project.pk, batch_id=batch, parked=True)
-        if not any([waiting.unpark(self.project.pk, number) for number in rows.values_list("id", flat=True)]):
+        tried = [waiting.unpark(self.project.pk, number) for number in rows.values_list("id", flat=True)]
+        if not any(tried):
             raise no_such_thing()
         return Response({"batchId": batch, "status": "pending"}, status=status.HTTP_202_ACCEPTED)
 
@@ -197,13 +198,13 @@ def _fitting(letters: Sequence[DeadLetter]) -> Sequence[DeadLetter]:
     return letters
 
 
-def _parked(row: dict[str, Any]) -> dict[str, Any]:
+def _parked(batch: Batch) -> dict[str, Any]:
     return {
-        "batchId": row["batch_id"],
-        "wire": row["dialect"],
-        "events": row["n"],
-        "received_at": rfc3339(row["received_at"]),
-        "error": row["error"],
+        "batchId": batch.batch_id,
+        "wire": batch.dialect,
+        "events": batch.n,
+        "received_at": rfc3339(batch.received_at),
+        "error": batch.error,
     }
 
 

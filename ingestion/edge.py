@@ -7,18 +7,26 @@ import time
 from concurrent.futures import Future
 from functools import partial
 
+from prometheus_client import Counter
+
+from ingestion import pressure
 from ingestion.caller import Headers, Reply, for_caller
 from ingestion.dialects import Dialect
 from ingestion.events import Reading
 from ingestion.inbox import Row, inbox
+from ingestion.readers import AT_ONCE, readers, size_of
 from keys.auth import Principal
-from keys.limits import charge
+from keys.limits import UNLIMITED, Verdict, charge, spent
 from persona.lib import ids, wire
 from persona.lib.futures import then
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer
 
 SEND_EVENTS = "events:write"  # the scope
+BATCHES = Counter("persona_ingest_batches", "Batches that were committed to the inbox.", ["wire"])
+EVENTS = Counter("persona_ingest_events", "Events in them, those with something wrong included.", ["wire"])
+REFUSED = Counter("persona_ingest_refusals", "Requests that were refused as a whole.", ["wire", "code"])
+READ_BYTES = 4 * 1024  # of a body that nobody can read, for one token
 
 
 def accept(dialect: Dialect, headers: Headers, body: bytes) -> Reply:
@@ -39,32 +47,58 @@ def too_large(dialect: Dialect) -> Problem:
 
 def take(dialect: Dialect, encoding: str | None, body: bytes, principal: Principal) -> Reply:
     """The same for a caller who is known already."""
+    if (full := pressure.refusal()) is not None:
+        return _refused(dialect, full)
+    if (verdict := spent(principal)) is not None and (problem := verdict.problem()) is not None:
+        return _refused(dialect, problem, verdict)
+    size = size_of(body, encoding)
+    work = partial(_read, dialect, encoding, body, principal)
+    if size <= AT_ONCE:
+        return work()
+    try:
+        return then(readers.run(len(body), work), lambda reply: reply, partial(_refused, dialect))
+    except Problem as crowd:
+        return _refused(dialect, crowd)
+
+
+def _read(dialect: Dialect, encoding: str | None, body: bytes, principal: Principal) -> Reply:
     try:
         text = _inflated(dialect, encoding, body)
         if (session := principal.session) is not None:
             text = dialect.spoken_by(text, session.speaker, session.anonymous_id)
         reading = dialect.read(text)
     except Problem as problem:
-        return dialect.refused(problem).having(*charge(principal, 1).headers())
-    verdict = charge(principal, reading.n)
-    lines = verdict.headers()
+        # What nobody can read is work all the same: it costs what is there, up to a token for each READ_BYTES.
+        cost = 1 + size_of(body, encoding) // READ_BYTES
+        return _refused(dialect, problem, charge(principal, cost, partly=True))
+    return _charged(dialect, principal, reading, text, charge(principal, reading.n))
 
-    def refused(problem: Problem) -> Answer:
-        return dialect.refused(problem).having(*lines)
 
-    if not verdict.ok:
-        detail = f"More events than this key may send: at once {verdict.limit}, then as its rate allows."
-        return refused(Problem(429, "rate.limited", detail, retry_after=verdict.retry_after))
+def _charged(dialect: Dialect, principal: Principal, reading: Reading, text: bytes, verdict: Verdict) -> Reply:
+    if (problem := verdict.problem()) is not None:
+        return _refused(dialect, problem, verdict)
     batch_id = ids.batch_id()
+    # Written now: while the commit is awaited nobody shall hold the events: they are many times the size of the body.
+    answer = dialect.accepted(reading, batch_id).having(*verdict.headers())
     if not reading.n:
-        return dialect.accepted(reading, batch_id).having(*lines)
+        return answer
     try:
         stored = _put(dialect, principal, batch_id, reading, text)
-    except Problem as problem:
-        return refused(problem)
-    # Written now: while the commit is awaited nobody shall hold the events: they are many times the size of the body.
-    answer = dialect.accepted(reading, batch_id).having(*lines)
-    return then(stored, lambda _: answer, refused)
+    except Problem as crowd:
+        return _refused(dialect, crowd, verdict)
+    n = reading.n
+    return then(stored, lambda _: _accepted(dialect, n, answer), partial(_refused, dialect, verdict=verdict))
+
+
+def _accepted(dialect: Dialect, n: int, answer: Answer) -> Answer:
+    BATCHES.labels(dialect.NAME).inc()
+    EVENTS.labels(dialect.NAME).inc(n)
+    return answer
+
+
+def _refused(dialect: Dialect, problem: Problem, verdict: Verdict = UNLIMITED) -> Answer:
+    REFUSED.labels(dialect.NAME, problem.code).inc()
+    return dialect.refused(problem).having(*verdict.headers())
 
 
 def _inflated(dialect: Dialect, encoding: str | None, body: bytes) -> bytes:

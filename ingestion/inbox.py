@@ -15,6 +15,7 @@ import msgspec
 import psycopg
 from django.conf import settings
 from django.db import connections
+from prometheus_client import Counter, Histogram
 
 from ingestion.signals import accepted
 from persona.lib.futures import pending
@@ -27,6 +28,13 @@ MOST_ROWS = 20_000  # waiting at once: more than this takes longer to commit tha
 FLUSH_BYTES = 8 * 1024 * 1024  # of bodies in one COPY
 STATEMENT_MS = 10_000  # a COPY that takes longer is not going to end
 TRIES = 2  # a connection that broke while idle is noticed only by the first use
+
+FLUSHES = Histogram(
+    "persona_inbox_commit_seconds",
+    "How long a commit of the inbox took.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+COMMITTED = Counter("persona_inbox_committed_bytes", "Bytes of the bodies that were committed to the inbox.")
 
 COPY = (
     "copy ingestion_batch (project_id, batch_id, key_id, dialect, n, received_at, body) from stdin with (format binary)"
@@ -178,7 +186,8 @@ class Inbox:
     def _write(self, waiters: Sequence[Waiter]) -> None:
         """Commit `waiters` together; where the data of one is refused, by halves until that one is alone."""
         try:
-            self._line.copy([row for row, _ in waiters])
+            with FLUSHES.time():
+                self._line.copy([row for row, _ in waiters])
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(waiters) == 1:
                 log.error("inbox.refused", error=error.diag.message_primary, project=waiters[0][0].project_id)
@@ -192,6 +201,7 @@ class Inbox:
             self._settle(waiters, unavailable())
         else:
             self._note(away=False)
+            COMMITTED.inc(sum(len(row.body) for row, _ in waiters))
             self._settle(waiters)
             accepted.send_robust(sender=None)
 

@@ -1,6 +1,6 @@
 """Event names as small numbers, dense from 1 in each project. Handed out under the writer lane's lock."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import msgspec
 from django.db import transaction
@@ -8,6 +8,8 @@ from django.db import transaction
 from ingestion.cursors import Cursor
 
 NAMES_MOST = 5_000  # of a project
+# Beyond these only a secret key makes new names: whoever finds a publishable key in a page cannot use them all up.
+PUBLIC_MOST = 2_500
 PROJECTS_REMEMBERED = 1_000
 
 LOOK_UP = """
@@ -24,10 +26,11 @@ select %s, r.id, r.name from json_to_recordset(%s) as r(id integer, name text)
 _remembered: dict[int, dict[str, int]] = {}
 
 
-def numbered(cursor: Cursor, project: int, names: Collection[str]) -> Mapping[str, int]:
-    """The numbers of `names`, new ones included. Names beyond NAMES_MOST are missing in the answer."""
+def numbered(cursor: Cursor, project: int, names: Mapping[str, bool]) -> Mapping[str, int]:
+    """The numbers of `names`, new ones included; of each, whether a secret key sent it. Names beyond NAMES_MOST, or
+    PUBLIC_MOST, are missing in the answer."""
     known = _remembered.get(project, {})
-    missing = {name for name in names if name not in known}
+    missing = {name: secret for name, secret in names.items() if name not in known}
     if not missing:
         return known
     found = _look_up_or_add(cursor, project, missing)
@@ -35,18 +38,27 @@ def numbered(cursor: Cursor, project: int, names: Collection[str]) -> Mapping[st
     return {**known, **found}
 
 
-def _look_up_or_add(cursor: Cursor, project: int, missing: Collection[str]) -> dict[str, int]:
+def _look_up_or_add(cursor: Cursor, project: int, missing: Mapping[str, bool]) -> dict[str, int]:
     rows = cursor.execute(
         LOOK_UP, {"project": project, "names": msgspec.json.encode(sorted(missing)).decode()}
     ).fetchall()
     last = max((number for number, _ in rows), default=0)
     found = {name: number for number, name in rows}
-    added = [name for name in sorted(missing) if name not in found][: max(0, NAMES_MOST - last)]
-    numbers = {name: last + place for place, name in enumerate(added, start=1)}
+    numbers = _numbers({name: secret for name, secret in missing.items() if name not in found}, last)
     if numbers:
         items = [{"id": number, "name": name} for name, number in numbers.items()]
         cursor.execute(ADD, [project, msgspec.json.encode(items).decode()])
     return found | numbers
+
+
+def _numbers(new: Mapping[str, bool], last: int) -> dict[str, int]:
+    """As many of the new names as there is room for, those of secret keys first."""
+    given: dict[str, int] = {}
+    for secret, most in ((True, NAMES_MOST), (False, PUBLIC_MOST)):
+        for name in sorted(name for name in new if new[name] is secret):
+            if last < most:
+                last = given[name] = last + 1
+    return given
 
 
 def _remember(project: int, found: Mapping[str, int]) -> None:

@@ -1,10 +1,11 @@
 """What moves the inbox along: `apply_some`, called by whoever was woken, and the daily and hourly upkeep."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import psycopg
 from celery import shared_task
 from django.db import Error as DatabaseError
+from prometheus_client import Counter
 
 from ingestion import retention, waiting, writer
 from ingestion.cursors import Cursor, bulk_transaction
@@ -24,6 +25,9 @@ for update of l skip locked
 """
 # SQLSTATE classes that speak of the data: bad values, broken constraints, a row beyond a limit of PostgreSQL.
 BLAMES_THE_DATA = frozenset({"22", "23", "54"})
+
+EVENTS = Counter("persona_applied_events", "Events of applied batches, by what became of them.", ["outcome"])
+PARKED = Counter("persona_parked_batches", "Batches that could not be applied and were set aside.")
 
 _last_project = 0
 
@@ -47,6 +51,7 @@ def apply_some() -> int:
 def _turn(projects: Sequence[int]) -> int | None:
     lane: writer.Lane | None = None
     batches: list[Waiting] = []
+    found: dict[str, int] = {}
     try:
         with bulk_transaction() as cursor:
             lane = _locked(cursor, projects)
@@ -54,13 +59,20 @@ def _turn(projects: Sequence[int]) -> int | None:
                 return None
             batches = waiting.take(lane.project)
             if batches:
-                writer.apply(cursor, lane, batches)
+                found = writer.apply(cursor, lane, batches)
     except Exception as error:
         if lane is None or not _is_the_batch(error):
             raise
         log.warning("turn.failed", project=lane.project, batches=len(batches), error=describe(error))
         return sum(_alone(lane.project, batch) for batch in batches)
+    _count(found)
     return len(batches)
+
+
+def _count(found: Mapping[str, int]) -> None:
+    """Of a turn that is committed."""
+    for outcome, n in found.items():
+        EVENTS.labels(outcome).inc(n)
 
 
 def _alone(project: int, batch: Waiting) -> int:
@@ -70,12 +82,15 @@ def _alone(project: int, batch: Waiting) -> int:
             lane = _locked(cursor, [project])
             if lane is None:
                 return 0
-            writer.apply(cursor, lane, waiting.take_one(project, batch.id))
+            found = writer.apply(cursor, lane, waiting.take_one(project, batch.id))
     except Exception as error:
         if not _is_the_batch(error):
             raise
         waiting.park(project, batch.id, describe(error))
+        PARKED.inc()
         log.error("batch.parked", project=project, batch=batch.batch_id, error=describe(error))
+        return 1
+    _count(found)
     return 1
 
 

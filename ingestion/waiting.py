@@ -52,7 +52,7 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
 
     id: int
     batch_id: str
-    key: int | None
+    key: int | None  # None: put back by a person
     dialect: str
     received_at: int
     body: bytes

@@ -4,6 +4,7 @@ The number of statements is the same for one event and for thousands. The caller
 one writer per project at a time.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
@@ -18,6 +19,7 @@ from ingestion.outcomes import Outcome
 from ingestion.traits import Sheet
 from ingestion.waiting import Waiting
 from keys import uses
+from keys.kinds import publishable
 
 # The clock is read after the lane was locked: it never runs behind what an earlier turn wrote.
 NOW = """
@@ -73,13 +75,19 @@ class Turn(msgspec.Struct, frozen=True):
     sheets: Mapping[int, Sheet]
 
 
-def apply(cursor: Cursor, lane: Lane, batches: Sequence[Waiting]) -> None:
-    """Apply `batches`, in their order, and take them out of the inbox. Those applied before change nothing."""
+def apply(cursor: Cursor, lane: Lane, batches: Sequence[Waiting]) -> Counter[str]:
+    """Apply `batches`, in their order, and take them out of the inbox. Those applied before change nothing.
+
+    How many events were stored, duplicate and rejected.
+    """
+    found: Counter[str] = Counter()
     now, todo = _not_yet_applied(cursor, lane.project, batches)
     if todo:
         turn = _worked_out(cursor, lane, now, todo)
         _write(cursor, turn)
+        found.update(outcome.what for outcome in turn.outcomes)
     waiting.forget(cursor, lane.project, batches)
+    return found
 
 
 def _not_yet_applied(cursor: Cursor, project: int, batches: Sequence[Waiting]) -> tuple[int, list[Waiting]]:
@@ -93,7 +101,7 @@ def _not_yet_applied(cursor: Cursor, project: int, batches: Sequence[Waiting]) -
 
 def _worked_out(cursor: Cursor, lane: Lane, now: int, batches: Sequence[Waiting]) -> Turn:
     read = arrivals.read(batches, now)
-    numbers = names.numbered(cursor, lane.project, {a.event.name for a in read.arrivals if a.event.kind != "alias"})
+    numbers = names.numbered(cursor, lane.project, _names(lane.project, read.arrivals))
     good, refused = outcomes.admitted(read.arrivals, numbers)
     firsts, repeated = outcomes.first_of_each(good)
     fresh, people = _ask(cursor, lane.project, firsts, now)
@@ -103,6 +111,17 @@ def _worked_out(cursor: Cursor, lane: Lane, now: int, batches: Sequence[Waiting]
     sheets = _traits(cursor, lane.project, found, people)
     every = [*map(outcomes.rejected, read.refused), *refused, *repeated, *known, *found]
     return Turn(lane, now, batches, every, numbers, people, sheets)
+
+
+def _names(project: int, read: Sequence[Arrival]) -> dict[str, bool]:
+    """The event names of a turn, and of each whether any of its events came with a secret key."""
+    public = publishable(project, {arrival.batch.key for arrival in read})
+    found: dict[str, bool] = {}
+    for arrival in read:
+        if arrival.event.kind != "alias":
+            name = arrival.event.name
+            found[name] = found.get(name, False) or arrival.batch.key not in public
+    return found
 
 
 def _ask(cursor: Cursor, project: int, firsts: Sequence[Arrival], now: int) -> tuple[set[bytes], People]:

@@ -9,6 +9,7 @@ import msgspec
 from django.conf import settings
 
 from keys.principal import Principal
+from persona.lib.problems import Problem
 
 CAPACITY = 10_000
 
@@ -33,6 +34,13 @@ class Verdict(msgspec.Struct, frozen=True):
             ("ratelimit-reset", str(self.reset)),
         )
 
+    def problem(self) -> Problem | None:
+        """The refusal of a request that did not pass."""
+        if self.ok:
+            return None
+        detail = f"More events than this key may send: at once {self.limit}, then as its rate allows."
+        return Problem(429, "rate.limited", detail, retry_after=self.retry_after)
+
 
 UNLIMITED = Verdict(ok=True, limit=0, remaining=0, reset=0, retry_after=0)
 
@@ -46,8 +54,8 @@ class Limiter:
         self._buckets: dict[int, tuple[float, float]] = {}  # by key id: tokens, and when; last charged at the end
         self._lock = threading.Lock()
 
-    def charge(self, principal: Principal, n: int) -> Verdict:
-        """Take n tokens (at most a full bucket), or none and say when to come back."""
+    def charge(self, principal: Principal, n: int, *, partly: bool = False) -> Verdict:
+        """Take n tokens (at most a full bucket), or none and say when to come back; `partly`: what there is of them."""
         rate, burst = _allowance(principal)
         if rate == 0:
             return UNLIMITED
@@ -56,6 +64,7 @@ class Limiter:
         with self._lock:
             tokens, then = self._buckets.pop(principal.key_id, (float(burst), now))
             tokens = min(burst, tokens + (now - then) * rate)
+            cost = min(cost, int(tokens)) if partly else cost
             ok = tokens >= cost
             tokens -= cost if ok else 0
             if len(self._buckets) >= self._capacity:
@@ -79,4 +88,13 @@ def _allowance(principal: Principal) -> tuple[int, int]:
     )
 
 
-charge = Limiter().charge
+_limiter = Limiter()
+charge = _limiter.charge
+
+
+def spent(principal: Principal) -> Verdict | None:
+    """The refusal of a key that has no token left: its next request need not even be read."""
+    verdict = charge(principal, 0)
+    if verdict.remaining or not verdict.limit:
+        return None
+    return msgspec.structs.replace(verdict, ok=False, retry_after=1)

@@ -12,6 +12,7 @@ django_application = get_asgi_application()  # sets Django up, which the imports
 
 from ingestion.api import INGEST  # noqa: E402 - after the set-up
 from ingestion.inbox import inbox  # noqa: E402 - after the set-up
+from ingestion.pressure import pressure  # noqa: E402 - after the set-up
 from ingestion.wires import DOORS  # noqa: E402 - after the set-up
 from persona import errors  # noqa: E402 - after the set-up
 from persona.config import CONFIG  # noqa: E402 - after the set-up
@@ -55,7 +56,9 @@ async def lifespan(receive: Receive, send: Send) -> None:
     """The inbox and the publisher live as long as the server. On the way out every accepted batch is committed."""
     while (message := await receive())["type"] != "lifespan.shutdown":
         inbox.start()
+        pressure.start()
         publisher.start(timers=True)
         await send({"type": f"{message['type']}.complete"})
+    pressure.stop()
     await sync_to_async(inbox.stop, thread_sensitive=False)()
     await send({"type": "lifespan.shutdown.complete"})

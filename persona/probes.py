@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from ingestion import pressure
 from ingestion.caller import Headers, Reply
 from ingestion.door import Door
 from persona import readiness
@@ -26,12 +27,18 @@ def ready(_: Headers, __: bytes) -> Reply:
 
 
 def said(found: Readiness) -> Answer:
-    """200 with `lag_ms`, or 503 naming what is missing."""
+    """200 with what waits and whether batches are taken, or 503 naming what is missing."""
+    state: dict[str, object] = {
+        "lag_ms": found.lag_ms,
+        "stale_ms": found.stale_ms,
+        "accepting": pressure.refusal() is None,
+    }
     if not found.missing:
-        return _answer({"status": "ready", "lag_ms": found.lag_ms})
-    extra: dict[str, object] = {"missing": found.missing, "lag_ms": found.lag_ms}
+        return _answer({"status": "ready", **state})
     detail = f"No answer from: {', '.join(found.missing)}."
-    return problem_answer(Problem(503, "service.not_ready", detail, retry_after=1, extra=extra)).having(FRESH)
+    return problem_answer(
+        Problem(503, "service.not_ready", detail, retry_after=1, extra={"missing": found.missing, **state})
+    ).having(FRESH)
 
 
 def _answer(document: dict[str, object]) -> Answer:

@@ -27,11 +27,19 @@ select coalesce((select extract(epoch from clock_timestamp()) * 1000 - received_
 """
 
 
+# The same of profiles that wait to be judged; a row is a group of them, so there are never many.
+STALE = """
+select coalesce(max(extract(epoch from clock_timestamp()) * 1000 - at), 0)::bigint from ingestion_staleprofiles
+"""
+
+
 class Readiness(msgspec.Struct, frozen=True):
-    """missing: the names of what did not answer; lag_ms: age of the oldest batch that waits to be applied, if known."""
+    """missing: the names of what did not answer; lag_ms: age of the oldest batch that waits to be applied, stale_ms:
+    since when the longest waiting profile has to be judged, both if known."""
 
     missing: tuple[str, ...]
     lag_ms: int | None
+    stale_ms: int | None
 
 
 def _ask_database(alias: str, question: str) -> int:
@@ -56,7 +64,7 @@ def _ask_queue() -> int:
 
 
 QUESTIONS: dict[str, Callable[[], int]] = {
-    "database": lambda: _ask_database("default", "select 1"),
+    "database": lambda: _ask_database("default", STALE),
     "inbox": lambda: _ask_database(settings.INBOX_ALIAS, LAG),
     "queue": _ask_queue,
 }
@@ -87,7 +95,8 @@ def check() -> Readiness:
     answers = {name: _asking.ask(name) for name in QUESTIONS}
     wait(answers.values(), timeout=PATIENCE)
     missing = tuple(name for name, answer in answers.items() if not _answered(name, answer))
-    return Readiness(missing, None if "inbox" in missing else answers["inbox"].result())
+    lag, stale = (None if name in missing else answers[name].result() for name in ("inbox", "database"))
+    return Readiness(missing, lag, stale)
 
 
 _checking = Asking({"everything": check})

@@ -179,6 +179,8 @@ CELERY_DB_REUSE_MAX = 1_000_000  # Celery's Django fixup would otherwise reconne
 PERSONA_INGEST_RATE = env.number("PERSONA_INGEST_RATE", 5_000)  # events a second for each key; 0: no limit
 PERSONA_INGEST_BURST = env.number("PERSONA_INGEST_BURST", 20_000, least=1)
 PERSONA_INBOX_QUEUE_BYTES = env.number("PERSONA_INBOX_QUEUE_BYTES", 64 * 1024 * 1024, least=1024 * 1024)
+PERSONA_INBOX_MOST_BYTES = env.number("PERSONA_INBOX_MOST_BYTES", 4 * 1024**3, least=1024 * 1024)  # not applied yet
+PERSONA_LEAST_FREE_BYTES = env.number("PERSONA_LEAST_FREE_BYTES", 256 * 1024**2)  # on the embedded server's disk
 PERSONA_RETENTION_DAYS = env.number("PERSONA_RETENTION_DAYS", 400, least=1, most=3_650)
 PERSONA_DEAD_LETTER_DAYS = env.number("PERSONA_DEAD_LETTER_DAYS", 90, least=1, most=3_650)
 PERSONA_CHANGE_RETENTION_DAYS = env.number("PERSONA_CHANGE_RETENTION_DAYS", 30, least=1, most=3_650)  # the log

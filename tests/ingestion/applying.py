@@ -20,11 +20,18 @@ RECEIVED = 1_700_000_000_000  # in November 2023: before any clock these tests r
 _number = count(1)
 
 
-def put(project: Project, *events: Json, batch_id: str = "", received_at: int = RECEIVED, **frame: object) -> str:
+def put(
+    project: Project,
+    *events: Json,
+    batch_id: str = "",
+    received_at: int = RECEIVED,
+    key_id: int | None = None,
+    **frame: object,
+) -> str:
     """One batch into the inbox, as an accepted request leaves it. Its batch id."""
     batch = batch_id or ids.batch_id()
     body = msgspec.json.encode({"batch": events, **frame})
-    put_body(project, body, n=len(events), batch_id=batch, received_at=received_at)
+    put_body(project, body, n=len(events), batch_id=batch, received_at=received_at, key_id=key_id)
     return batch
 
 
@@ -36,11 +43,12 @@ def put_body(
     batch_id: str = "b_1",
     received_at: int = RECEIVED,
     dialect: str = "pipeline",
+    key_id: int | None = None,
 ) -> None:
     Batch.objects.bulk_create(
         [
             Batch(
-                id=next(_number), project=project, batch_id=batch_id, key_id=None, dialect=dialect, n=n,
+                id=next(_number), project=project, batch_id=batch_id, key_id=key_id, dialect=dialect, n=n,
                 received_at=received_at, body=body,
             )
         ]

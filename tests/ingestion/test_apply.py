@@ -6,8 +6,9 @@ import pytest
 
 from ingestion import stale, tasks, waiting
 from ingestion.models import AppliedBatch, Batch, DeadLetter, Event, EventName, Profile, StaleProfiles
-from ingestion.names import NAMES_MOST
+from ingestion.names import NAMES_MOST, PUBLIC_MOST
 from keys.models import Project
+from keys.services import issue_key
 from persona.lib import ids
 from persona.lib.clock import parse_instant, rfc3339
 from tests.ingestion.applying import (
@@ -215,6 +216,20 @@ def test_names_beyond_the_limit_are_dead_letters(project: Project) -> None:
     assert fate(project, batch) == (2, 0, 1)
     assert dead_letters(project) == [(1, "event.too_many_names")]
     assert {name for name, *_ in stored(project)} == {"first", "n7"}
+
+
+def test_a_publishable_key_cannot_use_up_the_names(project: Project) -> None:
+    keys = {kind: issue_key(project=project, kind=kind, name=kind, actor="test")[0].pk for kind in ("pk", "sk")}
+    EventName.objects.bulk_create(EventName(project=project, id=n, name=f"n{n}") for n in range(1, PUBLIC_MOST - 1))
+    public = put(project, track("p1"), track("p2"), track("n7"), track("both"), key_id=keys["pk"])
+    secret = put(project, track("s1"), track("both"), key_id=keys["sk"])
+    apply_all()
+    assert (fate(project, public), fate(project, secret)) == ((2, 0, 2), (2, 0, 0))
+    later = put(project, track("p3"), key_id=keys["pk"])
+    anybody = put(project, track("s2"))
+    apply_all()
+    assert (fate(project, later), fate(project, anybody)) == ((0, 0, 1), (1, 0, 0))
+    assert {name for name, *_ in stored(project)} == {"n7", "both", "s1", "s2"}
 
 
 def test_a_rejected_event_may_come_again_corrected(project: Project) -> None:

@@ -95,6 +95,12 @@ def test_the_headers() -> None:
     )
 
 
+def test_what_there_is_of_a_cost() -> None:
+    limiter = Limiter(clock=Clock())
+    assert limiter.charge(SLOW, 60, partly=True) == Verdict(ok=True, limit=100, remaining=40, reset=6, retry_after=0)
+    assert limiter.charge(SLOW, 60, partly=True) == Verdict(ok=True, limit=100, remaining=0, reset=10, retry_after=0)
+
+
 def test_the_longest_unused_bucket_makes_room() -> None:
     limiter = Limiter(clock=Clock(), capacity=2)
     first, second, third = (principal(n, ingest_rate=1, ingest_burst=10) for n in (1, 2, 3))

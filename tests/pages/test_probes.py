@@ -27,7 +27,7 @@ def test_probes_are_only_read(method: str, path: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_ready_says_how_old_the_oldest_waiting_batch_is(shop: Project, client: Client) -> None:
-    assert client.get("/ready").json() == {"status": "ready", "lag_ms": 0}
+    assert client.get("/ready").json() == {"status": "ready", "lag_ms": 0, "stale_ms": 0, "accepting": True}
     insert = (
         "insert into ingestion_batch (project_id, batch_id, dialect, n, received_at, body, parked)"
         " values (%s, %s, 'pipeline', 1, %s, '', %s)"
