@@ -19,6 +19,7 @@ class Outcome(NamedTuple):
     ends: bool = False  # the answer was said to end
     flips: bool = False  # and so it did
     gated: bool = False  # one more event was let pass without a judgment
+    checks: int = 0  # how often the oracle was asked
 
 
 def trial(seed: int, language: Language = LANGUAGE, op: str = "") -> Outcome:
@@ -35,7 +36,11 @@ def trial(seed: int, language: Language = LANGUAGE, op: str = "") -> Outcome:
     compiled = compile_rule(parse(document, resolve=personas.get), language)
     facts = make.facts(events, traits, identified=identified, of=of)
 
+    checks = 0
+
     def truth(now: int) -> bool:
+        nonlocal checks
+        checks += 1
         world = World(events, now=now, traits=traits, identified=identified, retention=of.retention, personas=personas)
         return member(document, world)
 
@@ -62,4 +67,4 @@ def trial(seed: int, language: Language = LANGUAGE, op: str = "") -> Outcome:
     gated = not gate(compiled.polarity, before, [more[0]])
     if gated and any(truth(instant) is not before for instant in of.instants(until)):
         return wrong(f"the last event was let pass, polarity {compiled.polarity}, but the answer ends sooner")
-    return Outcome(None, ends, flips, gated)
+    return Outcome(None, ends, flips, gated, checks)

@@ -25,7 +25,7 @@ class Life:
         self.identified = self.rnd.random() < 0.5
         self.version = 0
         self.current: Current | None = None
-        self.timers = self.gated = 0
+        self.timers = self.gated = self.checks = 0
         self.redefine()
 
     def redefine(self) -> None:
@@ -42,7 +42,7 @@ class Life:
         verdict = judge(
             value,
             now=self.now,
-            version=self.version,
+            revision=self.version,
             current=self.current,
             mark=mark,
             event_at=lambda instant: next((event[2] for event in self.events if event[1] == instant), None),
@@ -89,6 +89,7 @@ class Life:
 
     def wrong(self) -> str | None:
         """What is not as the oracle says, now that no timer is due."""
+        self.checks += 1
         world = World(
             self.events,
             now=self.now,

@@ -27,7 +27,7 @@ LIVES = 600
 def test_the_engine_agrees_with_the_oracle_at_every_instant_it_promises() -> None:
     first = random.SystemRandom().randrange(1 << 40) if SECONDS else 1
     stop = time.monotonic() + SECONDS
-    ends = flips = gated = 0
+    ends = flips = gated = checks = 0
     for n in itertools.count():
         if n >= TRIALS and time.monotonic() >= stop:
             break
@@ -36,7 +36,9 @@ def test_the_engine_agrees_with_the_oracle_at_every_instant_it_promises() -> Non
         ends += outcome.ends
         flips += outcome.flips
         gated += outcome.gated
-    print(f"{n} trials from seed {first}, {ends} answers with an end, of which {flips} flipped there")  # noqa: T201
+        checks += outcome.checks
+    asked = f"{n} trials from seed {first}, {checks} questions to the oracle"
+    print(f"{asked}, {ends} answers with an end, of which {flips} flipped there")  # noqa: T201
     assert ends > TRIALS / 20
     assert gated > TRIALS / 10
     assert flips > 0.9 * ends, f"of {ends} timers only {flips} were for something"
@@ -46,7 +48,7 @@ def test_the_engine_agrees_with_the_oracle_at_every_instant_it_promises() -> Non
 def test_lives_with_late_events_lazy_timers_gates_and_new_rules_agree_with_the_oracle() -> None:
     first = random.SystemRandom().randrange(1 << 40) if SECONDS else 1
     stop = time.monotonic() + SECONDS
-    timers = gated = 0
+    timers = gated = checks = 0
     for n in itertools.count():
         if n >= LIVES and time.monotonic() >= stop:
             break
@@ -54,7 +56,9 @@ def test_lives_with_late_events_lazy_timers_gates_and_new_rules_agree_with_the_o
         assert (wrong := life.run()) is None, f"seed {first + n}: {wrong}"
         timers += life.timers
         gated += life.gated
-    print(f"{n} lives from seed {first}, {timers} timers, {gated} events without a judgment")  # noqa: T201
+        checks += life.checks
+    asked = f"{n} lives from seed {first}, {checks} questions to the oracle"
+    print(f"{asked}, {timers} timers, {gated} events without a judgment")  # noqa: T201
     assert timers > LIVES / 4
     assert gated > LIVES / 2
 
