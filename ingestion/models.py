@@ -182,3 +182,56 @@ class Applied(models.Model):
     class Meta:
         managed = False
         db_table = "ingestion_applied"
+
+
+class EventHour(models.Model):
+    """How many events of a name came in an hour. hour: its first millisecond; name_id 0: refused without a name."""
+
+    pk = models.CompositePrimaryKey("project", "hour", "name_id")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    hour = models.BigIntegerField()
+    name_id = models.IntegerField()
+    stored = models.BigIntegerField()
+    duplicates = models.BigIntegerField()
+    rejected = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_eventhour"
+
+
+class ProfileHour(models.Model):
+    """Who was active in an hour."""
+
+    pk = models.CompositePrimaryKey("project", "hour", "profile_id")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    hour = models.BigIntegerField()
+    profile_id = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_profilehour"
+
+
+class ProfileDay(models.Model):
+    """Who was active on a day. day: its first millisecond, UTC."""
+
+    pk = models.CompositePrimaryKey("project", "day", "profile_id")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    day = models.BigIntegerField()
+    profile_id = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_profileday"
+
+
+class Heartbeat(models.Model):
+    """When a kind of process last did its work."""
+
+    process = models.TextField(primary_key=True)
+    at = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_heartbeat"

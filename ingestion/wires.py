@@ -9,7 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from ingestion import browser, edge, webhooks
+from ingestion import api_stats, browser, edge, webhooks
 from ingestion.api import DoorView
 from ingestion.caller import Headers, Reply
 from ingestion.dialects import Dialect, productgraph, segment, segops
@@ -127,5 +127,7 @@ urlpatterns = [
     *(_route(path, door) for path, door in DOORS.items()),
     re_path(r"^api/auth/session/?$", HandshakeView.as_view()),
     re_path(r"^api/ingestion/shopify/(?P<slug>[^/]+)/?$", ShopifyView.as_view()),
+    re_path(r"^api/ingestion/stats/?$", api_stats.StatsView.as_view()),
+    re_path(r"^api/ingestion/errors/?$", api_stats.ErrorsView.as_view()),
     re_path(r"^v1/projects/(?P<key>[^/]+)/settings/?$", SettingsView.as_view()),
 ]

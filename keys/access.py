@@ -11,8 +11,11 @@ from typing import Any, Protocol
 import msgspec
 from django.contrib.auth.models import User
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import TokenError
 
 from keys import refusals
 from keys.auth import Principal, credential, ring
@@ -60,6 +63,18 @@ class KeyAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+class PersonAuthentication(JWTAuthentication):
+    """`request.user` becomes the person of a token of `/api/auth/token/`. Keys are none of its business."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        if not looks_like_one(credential(_lower(request.headers)) or ""):
+            return None
+        try:
+            return super().authenticate(request)
+        except (AuthenticationFailed, TokenError):
+            raise refusal(refusals.INVALID_SESSION) from None
 
 
 class ProjectPermission(BasePermission):

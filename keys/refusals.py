@@ -12,6 +12,7 @@ SCOPE = "auth.scope_missing"
 ROLE = "auth.role_missing"
 UNAVAILABLE = "auth.unavailable"
 INVALID_SESSION = "auth.invalid_session"
+SIGN_IN = "auth.sign_in_failed"
 SIGNATURE = "auth.signature_invalid"
 SIGNATURE_STALE = "auth.signature_stale"
 SIGNATURE_USED = "auth.signature_used"
@@ -29,6 +30,7 @@ _REASONS = {
         401,
         "This session token has expired or is none of ours. Make a new one.",
     ),
+    SIGN_IN: (401, "There is nobody with this name and password."),
     SIGNATURE: (401, "The signature is missing or wrong. It is made on your server, with the project's secret."),
     SIGNATURE_STALE: (
         401,

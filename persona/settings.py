@@ -1,6 +1,8 @@
 """All settings, read from the environment. docs/operations/settings.md has a line for each variable."""
 
 import sys
+from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -179,11 +181,13 @@ CELERY_DB_REUSE_MAX = 1_000_000  # Celery's Django fixup would otherwise reconne
 PERSONA_INGEST_RATE = env.number("PERSONA_INGEST_RATE", 5_000)  # events a second for each key; 0: no limit
 PERSONA_INGEST_BURST = env.number("PERSONA_INGEST_BURST", 20_000, least=1)
 PERSONA_INBOX_QUEUE_BYTES = env.number("PERSONA_INBOX_QUEUE_BYTES", 64 * 1024 * 1024, least=1024 * 1024)
+PERSONA_HEALTH_LAG = env.number("PERSONA_HEALTH_LAG", 60, least=1)  # seconds a batch may wait before health says so
 PERSONA_INBOX_MOST_BYTES = env.number("PERSONA_INBOX_MOST_BYTES", 4 * 1024**3, least=1024 * 1024)  # not applied yet
 PERSONA_LEAST_FREE_BYTES = env.number("PERSONA_LEAST_FREE_BYTES", 256 * 1024**2)  # on the embedded server's disk
 PERSONA_RETENTION_DAYS = env.number("PERSONA_RETENTION_DAYS", 400, least=1, most=3_650)
 PERSONA_DEAD_LETTER_DAYS = env.number("PERSONA_DEAD_LETTER_DAYS", 90, least=1, most=3_650)
 PERSONA_CHANGE_RETENTION_DAYS = env.number("PERSONA_CHANGE_RETENTION_DAYS", 30, least=1, most=3_650)  # the log
+PERSONA_VERIFY_INTERVAL = env.number("PERSONA_VERIFY_INTERVAL", 0)  # seconds between two of a project; 0: never
 PERSONA_SHARDS = env.number("PERSONA_SHARDS", 8, least=1, most=256)
 
 # --- Stream -------------------------------------------------------------------------------------------------------
@@ -230,12 +234,20 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "keys.access.KeyAuthentication",
+        "keys.access.PersonAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["keys.access.ProjectPermission"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "persona.errors.api_exception",
     "UNAUTHENTICATED_USER": None,
+}
+# Tokens of people: signed with a key made for them alone, and of no use after a change of the password.
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+    "SIGNING_KEY": sha256(b"persona.person.1:" + SECRET_KEY.encode()).hexdigest(),
+    "CHECK_REVOKE_TOKEN": True,
 }
 SPECTACULAR_SETTINGS = {"TITLE": "Persona", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
 

@@ -1,0 +1,61 @@
+"""`POST /api/auth/token/` and `.../refresh/`: a person's name and password become a short-lived token for the API.
+
+As many tries as in the form; those from one address are counted together with it.
+"""
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
+
+from keys import refusals, tries
+from keys.refusals import refusal
+from persona.lib.problems import Problem
+from persona.signin import RATES
+
+NAME = "persona.people.tried_name"  # django-ratelimit imports it
+
+
+def tried_name(_: str, request: HttpRequest) -> str:
+    """Whom the try is for, as django-ratelimit asks for it."""
+    return str(getattr(request, "tried_name", ""))
+
+
+def _check_tries(request: Request) -> None:
+    """Raises Problem 429."""
+    plain = request._request
+    given = request.data.get("username") if isinstance(request.data, dict) else None
+    plain.tried_name = str(given or "")[:200]  # type: ignore[attr-defined]  # the body is JSON, not a form
+    waits = [
+        tries.wait(plain, group="signin", key="ip", rate=RATES["ip"]),
+        tries.wait(plain, group="signin", key=NAME, rate=RATES["post:username"]),
+    ]
+    if seconds := max(waits):
+        raise Problem(429, "rate.limited", f"Too many tries. Wait {seconds} seconds.", retry_after=seconds)
+
+
+@extend_schema(tags=["auth"])
+class TokenView(TokenObtainPairView):
+    """`{username, password}` -> `{access, refresh}`."""
+
+    def post(self, request: Request, *args: object, **more: object) -> Response:
+        _check_tries(request)
+        try:
+            return super().post(request, *args, **more)
+        except AuthenticationFailed:
+            raise refusal(refusals.SIGN_IN) from None
+
+
+@extend_schema(tags=["auth"])
+class RefreshView(TokenRefreshView):
+    """`{refresh}` -> `{access}`."""
+
+    def post(self, request: Request, *args: object, **more: object) -> Response:
+        try:
+            return super().post(request, *args, **more)
+        except (AuthenticationFailed, TokenError, User.DoesNotExist):
+            raise refusal(refusals.INVALID_SESSION) from None
