@@ -81,6 +81,20 @@ class Alias(models.Model):
         verbose_name_plural = "aliases"
 
 
+class Tombstone(models.Model):
+    """An id of somebody erased: what comes late does not revive them."""
+
+    pk = models.CompositePrimaryKey("project", "digest")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    digest = models.BinaryField(max_length=32)
+    erased_at = models.BigIntegerField()
+    suppressed = models.BooleanField(default=False)  # nothing with this id is taken, whenever it happens
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_tombstone"
+
+
 class EventName(models.Model):
     """Event names as small integers, per project."""
 

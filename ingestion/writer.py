@@ -11,7 +11,7 @@ from itertools import chain
 import msgspec
 import psycopg
 
-from ingestion import arrivals, log, marks, names, outcomes, profiles, tallies, waiting
+from ingestion import arrivals, log, marks, names, outcomes, profiles, tallies, tombstones, waiting
 from ingestion.arrivals import Arrival
 from ingestion.cursors import Cursor, copy_rows
 from ingestion.identity import Key, People, Person, keys_of, survivor
@@ -56,11 +56,12 @@ from json_to_recordset(%s) as r(batch_id text, stored integer, duplicate integer
 
 
 class Lane(msgspec.Struct, frozen=True):
-    """A project whose writer lane is locked by this transaction."""
+    """A project whose writer lane is locked by this transaction. has_erased: some profile of it was erased."""
 
     project: int
     shards: int
     watched_until: int
+    has_erased: bool
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -101,6 +102,7 @@ def _not_yet_applied(cursor: Cursor, project: int, batches: Sequence[Waiting]) -
 
 def _worked_out(cursor: Cursor, lane: Lane, now: int, batches: Sequence[Waiting]) -> Turn:
     read = arrivals.read(batches, now)
+    read, erased = _sifted(cursor, lane, read)
     numbers = names.numbered(cursor, lane.project, _names(lane.project, read.arrivals))
     good, refused = outcomes.admitted(read.arrivals, numbers)
     firsts, repeated = outcomes.first_of_each(good)
@@ -109,8 +111,17 @@ def _worked_out(cursor: Cursor, lane: Lane, now: int, batches: Sequence[Waiting]
     found = outcomes.identified((arrival for arrival in firsts if arrival.uid in fresh), people)
     profiles.number_new(cursor, lane.project, lane.shards, people)
     sheets = _traits(cursor, lane.project, found, people)
-    every = [*map(outcomes.rejected, read.refused), *refused, *repeated, *known, *found]
+    every = [*erased, *map(outcomes.rejected, read.refused), *refused, *repeated, *known, *found]
     return Turn(lane, now, batches, every, numbers, people, sheets)
+
+
+def _sifted(cursor: Cursor, lane: Lane, read: arrivals.Read) -> tuple[arrivals.Read, list[Outcome]]:
+    """Without the events of the erased, of which nothing is kept but that they were rejected."""
+    if not lane.has_erased or not read.arrivals:
+        return read, []
+    kept, erased = tombstones.sifted(cursor, lane.project, read.arrivals)
+    dropped = [Outcome(batch=arrival.batch, what="rejected") for arrival in erased]
+    return msgspec.structs.replace(read, arrivals=kept), dropped
 
 
 def _names(project: int, read: Sequence[Arrival]) -> dict[str, bool]:

@@ -163,7 +163,7 @@ def _seconds(given: str | None) -> int | None:
 
 def _reason(error: Exception) -> str:
     """For a person, without the address, which may carry a credential."""
-    inner = getattr(error, "os_error", error)
+    inner: OSError = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else OSError(str(error))
     if isinstance(inner, Refused) or "private address" in str(inner):
         return "The name leads to a private address, which is not allowed here."
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
