@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test import Client
 from pytest_django import DjangoDbBlocker
@@ -21,7 +22,6 @@ from persona.asgi import application
 
 INGEST = "/api/v2/pipeline/ingest"
 CONFIG = "/api/v2/pipeline/config"
-BULK = ("ingestion_batch", "ingestion_appliedbatch", "ingestion_writerlane", "segments_lane", "segments_head")
 EVENT = {"type": "track", "event": "checkout_completed", "properties": {"value": 4900}}
 
 
@@ -143,6 +143,13 @@ class Shop:
         return list(Batch.objects.filter(project=self.project).order_by("id"))
 
 
+def _bulk_tables() -> Iterator[str]:
+    """Those whose rows belong to a project and which Django does not empty with it."""
+    for model in apps.get_models():
+        if not model._meta.managed and any(field.column == "project_id" for field in model._meta.local_concrete_fields):
+            yield model._meta.db_table
+
+
 @contextmanager
 def opened(slug: str) -> Iterator[Shop]:
     """A new project, committed; gone without a trace afterwards."""
@@ -151,7 +158,7 @@ def opened(slug: str) -> Iterator[Shop]:
         yield Shop(project)
     finally:
         with connection.cursor() as cursor:
-            for table in BULK:
+            for table in _bulk_tables():
                 cursor.execute(f"delete from {table} where project_id = %s", [project.pk])
         project.delete()
 
