@@ -11,6 +11,7 @@ from segments.memberships import Pair
 
 MARK_ROWS = 256  # stale rows a turn: about as many apply transactions
 TIMERS = 2_000  # due timers a turn
+TIMERS_BESIDE = 250  # while profiles wait for what happened to them: a crowd that leaves at once must not hold them up
 
 CANDIDATES = """
 select project_id from (
@@ -35,9 +36,13 @@ delete from ingestion_staleprofiles where project_id = %(project)s and (shard, i
     where project_id = %(project)s and shard = any(%(shards)s) order by id limit %(most)s)
 returning items
 """
+# A limit for each shard lets the index give them in order; asked for all shards at once, all that are due are sorted.
 DUE = """
-select profile_id, persona_id, recheck_at from segments_membership
-where project_id = %s and shard = any(%s) and recheck_at <= %s order by recheck_at limit %s
+select due.* from unnest(%(shards)s::smallint[]) s(shard) cross join lateral (
+    select m.profile_id, m.persona_id, m.recheck_at from segments_membership m
+    where m.project_id = %(project)s and m.shard = s.shard and m.recheck_at <= %(now)s
+    order by m.recheck_at limit %(most)s) due
+order by due.recheck_at limit %(most)s
 """
 
 
@@ -76,7 +81,8 @@ def claim(project_id: int) -> Work | None:
         cursor.execute(CLAIM, {"project": project_id, "shards": shards, "most": MARK_ROWS})
         marks = united(mark for (items,) in cursor.fetchall() for mark in stale.decode(items))
         now = clock(cursor)
-        cursor.execute(DUE, (project_id, shards, now, TIMERS))
+        most = min(TIMERS, TIMERS_BESIDE) if marks else TIMERS
+        cursor.execute(DUE, {"project": project_id, "shards": shards, "now": now, "most": most})
         due = {(profile, persona): recheck for profile, persona, recheck in cursor.fetchall()}
     return Work(project_id, shards, marks, due, now) if marks or due else None
 
