@@ -40,7 +40,8 @@ def sifted(cursor: Cursor, project: int, arrivals: Sequence[Arrival]) -> tuple[l
     if not stones:
         return list(arrivals), []
     until = {key: stones[mark] for key, mark in named.items() if mark in stones}
-    kept, dropped = [], []
+    kept: list[Arrival] = []
+    dropped: list[Arrival] = []
     for arrival in arrivals:
         (dropped if _is_erased(arrival, until) else kept).append(arrival)
     return kept, dropped

@@ -28,6 +28,7 @@ urlpatterns = [
     path("api/projects/<str:project>/", include("keys.api_urls")),
     path("api/projects/<str:project>/", include("segments.api_urls")),
     path("api/projects/<str:project>/", include("delivery.api_urls")),
+    path("api/projects/<str:project>/", include("persona.api_urls")),
     path("docs/<slug:name>", docs.page, name="docs"),
     path("admin/login/", signin.admin_sign_in),  # before the admin's own
     path("admin/", admin.site.urls),
