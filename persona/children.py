@@ -11,7 +11,9 @@ from typing import Protocol
 from persona.embedded import CannotStart, Postgres, die_with_parent
 
 SETTLED_SECONDS = 30.0  # a child that lived this long starts again with a fresh back-off
-LONGEST_DELAY = 15.0
+SPARED = 5  # ends before that, of a part that did its work, after which it comes back at once
+SHORTEST_DELAY, LONGEST_DELAY = 0.1, 15.0
+DOUBLINGS = 8  # from the shortest past the longest
 
 
 class Part(Protocol):
@@ -117,28 +119,40 @@ class Database:
 class Kept:
     """A part and its back-off."""
 
-    def __init__(self, part: Part, say: Callable[[str], None], *, running: bool = False) -> None:
+    def __init__(
+        self,
+        part: Part,
+        say: Callable[[str], None],
+        *,
+        running: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.part = part
         self._say = say
-        self._failures = 0
-        self._started = time.monotonic()
+        self._clock = clock
+        self._ends = 0  # one soon after the other
+        self._worked = False  # since its last start
+        self._started = clock()
         self._due: float | None = None if running else 0.0  # when to start it; None while it runs
 
     @property
     def ready(self) -> bool:
-        return self._due is None and self.part.is_ready()
+        return self._due is None and self._worked
 
     def look(self) -> bool:
         """Notice its end, start it when that is due. True when it has just been started."""
-        now = time.monotonic()
+        now = self._clock()
         if self._due is None:
             code = self.part.ended()
             if code is not None:
                 self._plan(now, f"ended ({_how(code)})")
+            else:
+                self._worked = self._worked or self.part.is_ready()
             return False
         if now < self._due:
             return False
         self._started = now
+        self._worked = False
         self._due = None
         try:
             self.part.start()
@@ -148,8 +162,9 @@ class Kept:
         return True
 
     def _plan(self, now: float, what: str) -> None:
-        self._failures = 0 if now - self._started > SETTLED_SECONDS else self._failures + 1
-        delay = min(0.1 * 2**self._failures, LONGEST_DELAY)
+        self._ends = 0 if now - self._started > SETTLED_SECONDS else self._ends + 1
+        doublings = max(self._ends - SPARED, 0) if self._worked else min(self._ends, DOUBLINGS)
+        delay = min(SHORTEST_DELAY * 2 ** min(doublings, DOUBLINGS), LONGEST_DELAY)
         self._due = now + delay
         self._say(f"{self.part.name} {what}; starting it again in {delay:.1f} s")
 

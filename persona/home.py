@@ -4,12 +4,12 @@ import fcntl
 import os
 import secrets
 import shutil
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
-LEAST_FREE_BYTES = 150 * 1024 * 1024  # a new cluster with its write-ahead log takes about 80 MB
+CLUSTER_BYTES = 150 * 1024 * 1024  # a new cluster with its write-ahead log takes about 80 MB
 
 
 class Unusable(RuntimeError):
@@ -42,33 +42,32 @@ class Home:
         self._database = self.path / "database_url"
         # While starting, the file of the last run waits here: whoever waits for demo.json must not see an old one.
         self._earlier = self.path / "demo.earlier.json"
-        self._lock: IO[str] | None = None
+        self._lock: FileIO | None = None
 
     def take(self) -> None:
         """Make the folder and lock it, for as long as this process lives. Raises Unusable."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / "up.lock").open("a+")
-        except OSError as error:
-            raise Unusable(f"The folder {self.path} cannot be used: {error.strerror}. Set PERSONA_HOME.") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Without a buffer: what a full disk refuses must not be tried again when the process ends.
+            lock = self._lock = (self.path / "up.lock").open("ab+", buffering=0)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.truncate(0)
+            lock.write(str(os.getpid()).encode())
         except BlockingIOError:
-            self._lock.seek(0)
-            holder = self._lock.read().strip() or "unknown"
+            lock.seek(0)
+            holder = lock.read().decode().strip() or "unknown"
             raise Unusable(
                 f"Persona already runs on {self.path} (process {holder}). Stop it, or set PERSONA_HOME."
             ) from None
-        self._lock.truncate(0)
-        self._lock.write(str(os.getpid()))
-        self._lock.flush()
+        except OSError as error:
+            raise Unusable(f"The folder {self.path} cannot be used: {error.strerror}. Set PERSONA_HOME.") from None
 
-    def require_space(self) -> None:
-        """Raises Unusable when the disk is too full to make or run a cluster here."""
+    def require_space(self, least: int) -> None:
+        """Raises Unusable when the disk has less than `least` bytes free, or too few to make or run a cluster here."""
         disk = os.statvfs(self.path)
-        free = disk.f_bavail * disk.f_frsize
-        if free < LEAST_FREE_BYTES:
-            needed = f"{free // 1024**2} MB are free, {LEAST_FREE_BYTES // 1024**2} MB are needed"
+        free, least = disk.f_bavail * disk.f_frsize, max(least, CLUSTER_BYTES)
+        if free < least:
+            needed = f"{free // 1024**2} MB are free, {least // 1024**2} MB are needed"
             raise Unusable(f"The disk of {self.path} is full: {needed}.")
 
     def emptied(self, name: str) -> Path:

@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import msgspec
 
@@ -35,7 +36,13 @@ class Stop(BaseException):
 
 
 def say(text: str) -> None:
-    print(f"persona: {text}", file=sys.stderr, flush=True)  # noqa: T201 - the terminal is the interface here
+    tell(f"persona: {text}", sys.stderr)
+
+
+def tell(text: str, where: TextIO) -> None:
+    """What runs goes on when nobody can be told: the terminal is gone, or the disk of the log is full."""
+    with suppress(OSError):
+        print(text, file=where, flush=True)
 
 
 def run() -> int:
@@ -92,10 +99,13 @@ class Supervisor:
         self.access: Access | None = None
         self.children: list[Child] = []
         self.kept: list[Kept] = []
+        self.announced = False
 
     def start(self) -> None:
         """Everything up to the children. Raises Unusable or CannotStart with one line."""
         self.home.take()
+        if not env.text("DATABASE_URL"):
+            self.home.require_space(env.number("PERSONA_LEAST_FREE_BYTES", 0))
         _require_port(self.bind, self.port)
         self.environ["PERSONA_HOME"] = str(self.home.path)
         self.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self.home.emptied("metrics"))
@@ -113,7 +123,6 @@ class Supervisor:
         self.kept += [Kept(child, say) for child in children]
 
     def _start_database(self) -> None:
-        self.home.require_space()
         folder = self.home.path / "postgres"
         say(f"starting PostgreSQL in {folder}")
         self.server = Postgres(folder)
@@ -139,17 +148,16 @@ class Supervisor:
 
     def watch(self) -> NoReturn:
         """For ever: start what is due, publish who runs."""
-        announced = False
         while True:
             started = [kept for kept in self.kept if kept.look()]
-            if announced and started:
-                self._publish()
-            if not announced and all(kept.ready for kept in self.kept):
-                self._publish()
-                announced = True
-                print(announcement(self._running(), time.monotonic() - self.began), flush=True)  # noqa: T201 - as above
+            if self.announced and started:
+                self._publish(self._running())
+            if not self.announced and all(kept.ready for kept in self.kept):
+                self._publish(self._running())
+                self.announced = True
+                tell(announcement(self._running(), time.monotonic() - self.began), sys.stdout)
                 self._keep(programs.traffic(environ=self.environ, url=self.url, access=self._access()))
-            time.sleep(0.2 if announced else 0.05)
+            time.sleep(0.2 if self.announced else 0.05)
 
     def _access(self) -> Access:
         assert self.access is not None  # noqa: S101 - start() prepares first
@@ -159,9 +167,9 @@ class Supervisor:
         pids = {kept.part.name: kept.part.pid for kept in self.kept if kept.part.pid and kept.part.name != "traffic"}
         return Running(url=self.url, pids=pids, **msgspec.structs.asdict(self._access()))
 
-    def _publish(self) -> None:
+    def _publish(self, running: Running) -> None:
         try:
-            self.home.publish(self._running())
+            self.home.publish(running)
         except OSError as error:  # a disk that is full must not end what still runs
             say(f"demo.json could not be written: {error.strerror}")
 
@@ -177,6 +185,8 @@ class Supervisor:
         if self.server:
             self.home.close_database()
             self.server.stop(patience=DATABASE_STOP_SECONDS)
+        if self.announced:  # its keys go on being good; its processes are gone
+            self._publish(msgspec.structs.replace(self._running(), pids={}))
 
 
 def _require_port(bind: str, port: int) -> None:

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -122,8 +122,8 @@ class Stack:
         wait_for(self._ready, "everything to be ready", PATIENCE)
         return self
 
-    def launch(self) -> None:
-        """Starts it and returns at once."""
+    def launch(self, before: Callable[[], None] | None = None) -> None:
+        """Starts it and returns at once. `before` is called in the new process."""
         self.home.parent.mkdir(parents=True, exist_ok=True)
         self._log = self._log_path.open("wb")
         self._process = subprocess.Popen(
@@ -134,6 +134,7 @@ class Stack:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=before,
         )
 
     def _ready(self) -> bool:

@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 import psycopg
 import pytest
 
@@ -172,6 +173,7 @@ def test_it_stops_cleanly_keeps_its_keys_and_leaves_nothing_when_killed(shop: St
     wait_for(lambda: not alive(shop.supervisor), "the supervisor to stop", STOP_SECONDS)
     assert shop.stop() == 0
     assert not [pid for pid in everything if alive(pid)]
+    assert msgspec.structs.replace(first, pids={}) == shop.running
 
     shop.start()
     again = shop.running

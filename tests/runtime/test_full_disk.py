@@ -1,0 +1,100 @@
+"""A disk that is full, at the start and while everything runs.
+
+Made with a limit on the size of files: no file can grow, whoever runs the tests, and the limit can be taken back.
+"""
+
+import json
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.runtime.test_web import asked
+from tests.stack import Stack, alive, processes_of
+from tests.waiting import until
+
+CLUSTER = 1_000_000  # bytes: less than the first file of a cluster's log of writes
+BATCH = json.dumps({"batch": [{"type": "track", "event": "looked", "userId": "alice"}]}).encode()
+
+
+def limit(pid: int, size: int) -> None:
+    """Nobody may set a limit of another's process, in a container not even root: so its own user does."""
+    owner = Path(f"/proc/{pid}").stat()
+    who = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    subprocess.run(
+        ["/bin/true"],
+        preexec_fn=lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY)) and None,
+        check=True,
+        **who,  # type: ignore[call-overload]  # Popen's many keywords
+    )
+
+
+@contextmanager
+def full(stack: Stack) -> Iterator[None]:
+    """Nothing of the installation can write a byte to a file; what it starts meanwhile neither."""
+    everything(stack, 0)
+    yield
+    everything(stack, resource.RLIM_INFINITY)
+
+
+def everything(stack: Stack, size: int) -> None:
+    limited: set[int] = set()
+    while rest := processes_of(stack.home) - limited:  # twice or more: somebody may have started somebody meanwhile
+        for pid in rest:
+            limited.add(pid)
+            try:
+                limit(pid, size)
+            except (FileNotFoundError, subprocess.SubprocessError):
+                assert not alive(pid)
+
+
+def test_up_on_a_disk_that_fills_at_the_start_is_one_line(home: Path) -> None:
+    stack = Stack(home)
+    stack.launch(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (CLUSTER, CLUSTER)))
+    code, said = stack.result()
+    assert code == 1
+    assert "Traceback" not in said
+    assert "initdb failed" in said.splitlines()[-1]
+    assert not processes_of(home)
+
+
+def test_a_disk_without_room_for_a_cluster_is_one_line(home: Path) -> None:
+    stack = Stack(home, PERSONA_LEAST_FREE_BYTES=str(2**50))
+    stack.launch()
+    code, said = stack.result()
+    assert code == 1
+    (line,) = said.splitlines()
+    assert "is full" in line
+
+
+def test_a_disk_that_fills_loses_nothing_acknowledged(home: Path) -> None:
+    acknowledged: list[str] = []
+
+    with Stack(home, PERSONA_DEMO="0", PERSONA_LEAST_FREE_BYTES="0") as stack:
+
+        def send() -> tuple[int, str]:
+            try:
+                status, headers, body = asked(
+                    stack, "/api/v2/pipeline/ingest", key=stack.secret_key, method="POST", body=BATCH
+                )
+            except ConnectionError:
+                return 0, ""  # the web process itself is being started again
+            if status == 202:
+                acknowledged.append(json.loads(body)["batchId"])
+            return status, headers.get("retry-after", "")
+
+        def applied(batch: str) -> bool:
+            status, _, body = asked(stack, f"/api/v2/pipeline/batches/{batch}", key=stack.secret_key)
+            return status == 200 and json.loads(body)["status"] == "applied"
+
+        assert send()[0] == 202
+        with full(stack):
+            status, retry = until(lambda: answer if (answer := send())[0] not in (0, 202) else None, "a refusal")
+            assert status == 503
+            assert int(retry) > 0
+            assert alive(stack.supervisor)
+        until(lambda: send()[0] == 202, "batches to be taken again")
+        for batch in acknowledged:
+            until(lambda batch=batch: applied(batch), f"{batch} to be applied")  # type: ignore[misc]  # bound at once
