@@ -16,6 +16,7 @@ from persona.lib.log import get_logger
 from segments import changes, claim, cursors, definitions, facts, lookups, memberships
 from segments.changes import Decided
 from segments.claim import Work
+from segments.cursors import Rows
 from segments.definitions import Definition, Definitions
 from segments.facts import Wanted
 from segments.judge import MERGE, NOBODY, Current, Flip, Verdict, judge
@@ -45,7 +46,7 @@ def evaluate_some() -> int:
 def _evaluate(work: Work) -> None:
     with cursors.raw_cursor() as cursor:
         defined = definitions.of_project(cursor, work.project_id)
-        current = memberships.stored(cursor, work.project_id, {*work.marks, *(profile for profile, _ in work.due)})
+        current = _stored(cursor, work, defined)
         touched = _touched(work, defined, current)
         known = facts.gather(
             cursor, work.project_id, _wanted(work, defined, touched, current), retention=defined.retention, now=work.now
@@ -68,6 +69,19 @@ def _evaluate(work: Work) -> None:
             if pair[1] not in defined.personas and pair in current and pair[0] not in merged
         ]
         changes.record(cursor, work.project_id, decided)
+
+
+def _stored(cursor: Rows, work: Work, defined: Definitions) -> dict[Pair, Current]:
+    """The memberships that could move. Who was merged may have to leave any, who is new has next to none."""
+    wholly = {profile for profile, mark in work.marks.items() if mark.what & (stale.NEW | stale.MERGED)}
+    personas: dict[int, frozenset[int]] = {}
+    for profile, mark in work.marks.items():
+        if profile not in wholly:
+            personas[profile] = frozenset().union(*defined.touched(mark))
+    for profile, persona in work.due:
+        if profile not in wholly:
+            personas[profile] = personas.get(profile, frozenset()) | {persona}
+    return memberships.stored_of_each(cursor, work.project_id, personas, wholly)
 
 
 def _touched(work: Work, defined: Definitions, current: Mapping[Pair, Current]) -> dict[int, frozenset[int]]:

@@ -1,8 +1,8 @@
-"""What rules need to know of many profiles, read in two statements, however many profiles and names there are."""
+"""What rules need to know of many profiles, in two or three statements, however many profiles and names there are."""
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg import Cursor
 
 from segments import lookups
-from segments.lookups import ANY, CAP, PlanRow
+from segments.lookups import ANY, CAP, PlanRow, Walk
 from segments.rules import Facts, Need, Row
 from segments.rules.rows import order
 
@@ -88,16 +88,46 @@ def _read_events(
     """Rows per profile and name, newest first, and the names that were capped."""
     found: Rows = {}
     capped: dict[int, set[str]] = {}
-    requests = lookups.requests(
-        (profile, row, min(each.earliest, now)) for profile, each in wanted.items() for row in each.names
-    )
-    if not requests:
-        return found, capped
-    cursor.execute(*lookups.statement(project_id, requests, now))
+    walks = lookups.walks((profile, each.names, min(each.earliest, now)) for profile, each in wanted.items())
+    if walks:
+        cursor.execute(*lookups.walking(project_id, walks, now))
+        many = _walked(walks, cursor.fetchall(), found)
+        if many:
+            _look_up(cursor, project_id, many, now, found, capped)
+    return found, capped
+
+
+def _walked(walks: Sequence[Walk], read: Iterable[tuple[Any, ...]], found: Rows) -> list[Walk]:
+    """Enter the rows of the walks into `found`; those that met too many are returned."""
+    many: list[Walk] = []
+    for index, ids, ts, uid, properties, context in read:
+        walk = walks[index]
+        if len(ts) > lookups.FEW:
+            many.append(walk)
+            continue
+        names = walk.group.names
+        of_walk: dict[str, list[Row]] = {}
+        for id_, row in zip([ANY] * len(ts) if ANY in names else ids, _rows(ts, uid, properties, context), strict=True):
+            of_walk.setdefault(names[id_], []).append(row)
+        for rows in of_walk.values():
+            if len(rows) > 1:
+                rows.sort(key=order, reverse=True)
+        known = found.setdefault(walk.profile, of_walk)
+        if known is not of_walk:
+            known.update(of_walk)
+    return many
+
+
+def _look_up(
+    cursor: AnyCursor, project_id: int, many: Iterable[Walk], now: int, found: Rows, capped: dict[int, set[str]]
+) -> None:
+    """Read the names of those walks one by one, each only as far as it decides."""
+    requests = lookups.requests((walk.profile, row, walk.earliest) for walk in many for row in walk.group.rows)
+    cursor.execute(*lookups.looking_up(project_id, requests, now))
     for index, ts, uid, properties, context in cursor.fetchall():
         request = requests[index]
         profile, name = request.profile, request.row.name
-        rows = list(map(Row, ts, uid, _decode_list(properties, len(ts)), _decode_list(context, len(ts))))
+        rows = list(_rows(ts, uid, properties, context))
         if request.oldest:
             rows.reverse()
         elif len(rows) > CAP:
@@ -105,12 +135,17 @@ def _read_events(
             capped.setdefault(profile, set()).add(name)
         known = found.setdefault(profile, {})
         known[name] = _joined(known[name], rows) if name in known else rows
-    return found, capped
 
 
 def _joined(one: list[Row], other: list[Row]) -> list[Row]:
     """The newest and the oldest together, each once."""
     return sorted({row.uid: row for row in (*one, *other)}.values(), key=order, reverse=True)
+
+
+def _rows(ts: Sequence[int], uid: Sequence[bytes], properties: str | None, context: str | None) -> Iterator[Row]:
+    if context is not None:
+        return map(Row, ts, uid, _decode_list(properties, len(ts)), _decode(context))
+    return map(Row, ts, uid, _decode(properties)) if properties is not None else map(Row, ts, uid)
 
 
 def _decode_list(text: str | None, length: int) -> list[dict[str, Any]]:

@@ -1,4 +1,9 @@
-"""The one statement that reads the events of many profiles: its text and its parameters. Pure."""
+"""The statements that read the events of many profiles: their texts and their parameters. Pure.
+
+Most people have done little. So all events of a profile whose names have windows of one length are read in one walk
+along the index, which costs less than a search for each name. Where a walk meets too many, its names are looked up
+one by one, each for no more than what decides.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -7,12 +12,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 CAP = 10_000  # newest events of one profile and name; a rule that would need more sees these, and is told so
+FEW = 100  # events of one walk; beyond that a lookup for each name is cheaper
+SMALL = 400  # bytes of properties that are read whole: cutting them down costs more than it spares
 ANY = 0  # the name_id that stands for events of all names; PostgreSQL never sees it
 AHEAD = 86_400_000  # ms: nothing is received so long after `now`, which is the database's clock a moment ago
-KEYS_AT_ONCE = 40  # PostgreSQL's functions take at most 100 arguments
 
-Shape = tuple[tuple[str, ...], tuple[str, ...]]  # keys of properties, of context
 Branch = tuple[bool, bool]  # of any name, the oldest
+Statement = tuple[str, dict[str, Any]]
 
 
 class PlanRow(msgspec.Struct, frozen=True):
@@ -30,6 +36,27 @@ class PlanRow(msgspec.Struct, frozen=True):
     oldest: bool = False
 
 
+class Group(NamedTuple):
+    """The rows of a plan that are walked together: one window for all. array: their ids, as an element of text[]."""
+
+    window: int
+    rows: tuple[PlanRow, ...]
+    names: Mapping[int, str]
+    array: str
+
+    @property
+    def of_any(self) -> bool:
+        return ANY in self.names
+
+
+class Walk(NamedTuple):
+    """All events of one profile in the window of a group, as seen from `earliest` on."""
+
+    profile: int
+    earliest: int
+    group: Group
+
+
 class Request(NamedTuple):
     """One lookup: the newest rows, or the oldest, of one profile and one name (or all names)."""
 
@@ -43,6 +70,56 @@ class Request(NamedTuple):
         return self.row.name_id == ANY, self.oldest
 
 
+def groups(plan: Iterable[PlanRow]) -> list[Group]:
+    """The plan by length of window; any name at all is a group of its own."""
+    found: dict[tuple[bool, int], list[PlanRow]] = {}
+    for row in plan:
+        found.setdefault((row.name_id == ANY, row.window), []).append(row)
+    return [
+        Group(window, tuple(rows), {row.name_id: row.name for row in rows}, f'"{int_array(r.name_id for r in rows)}"')
+        for (_, window), rows in found.items()
+    ]
+
+
+def walks(wanted: Iterable[tuple[int, Sequence[PlanRow], int]]) -> list[Walk]:
+    """The walks for (profile, plan, earliest), those of any name last."""
+    grouped: dict[int, list[Group]] = {}  # by the plan's identity: many profiles have the same one
+    found: list[Walk] = []
+    for profile, plan, earliest in wanted:
+        known = grouped.get(id(plan))
+        if known is None:
+            known = grouped[id(plan)] = groups(plan)
+        found += [Walk(profile, earliest, group) for group in known]
+    if any(group.of_any for some in grouped.values() for group in some):
+        found.sort(key=lambda walk: walk.group.of_any)
+    return found
+
+
+def walking(project_id: int, asked: Sequence[Walk], now: int) -> Statement:
+    """Gives (index of the walk, name_id[], ts[], uid[], props as json text, context as json text), in no order.
+
+    It has few texts, so that it is prepared soon. More than FEW rows mean that there are others besides.
+    """
+    plan = {row for group in {id(walk.group): walk.group for walk in asked}.values() for row in group.rows}
+    columns, parameters = _columns(plan)
+    parameters |= {"project": project_id, "ahead": now + AHEAD, "most": FEW + 1}
+    parts: list[str] = []
+    at = 0
+    for of_any, some in groupby(asked, key=lambda walk: walk.group.of_any):
+        of_branch = list(some)
+        n = len(parts)
+        parameters |= {
+            f"at{n}": at - 1,  # ordinality counts from 1
+            f"profile{n}": int_array(walk.profile for walk in of_branch),
+            f"names{n}": f"{{{','.join([walk.group.array for walk in of_branch])}}}",
+            f"since{n}": int_array(walk.earliest - walk.group.window for walk in of_branch),
+        }
+        name = "" if of_any else "and e.name_id = any(r.names::int[])"
+        parts.append(WALK.format(n=n, name=name, **columns))
+        at += len(of_branch)
+    return " union all ".join(parts), parameters
+
+
 def requests(wanted: Iterable[tuple[int, PlanRow, int]]) -> list[Request]:
     """The lookups for (profile, row, earliest), those of one branch together."""
     branches: dict[Branch, list[Request]] = {}
@@ -54,45 +131,27 @@ def requests(wanted: Iterable[tuple[int, PlanRow, int]]) -> list[Request]:
     return [request for some in branches.values() for request in some]
 
 
-def statement(project_id: int, asked: Sequence[Request], now: int) -> tuple[str, dict[str, Any]]:
-    """The text depends on the sets of keys alone, so that the same plans use the same prepared statement.
-
-    It gives (index of the request, ts[], uid[], props as json text, context as json text), newest first; the oldest
-    first where those were asked for.
-    """
-    shapes: dict[Shape, int] = {}
-    for request in asked:
-        shapes.setdefault((request.row.properties, request.row.context), len(shapes))
-    keys = {
-        key: f"k{n}" for n, key in enumerate(dict.fromkeys(key for shape in shapes for some in shape for key in some))
-    }
-    cut = {
-        "props": _cut("e.props", [shape[0] for shape in shapes], keys),
-        "context": _cut("e.context", [shape[1] for shape in shapes], keys),
-    }
-    parameters: dict[str, Any] = {name: key for key, name in keys.items()}
+def looking_up(project_id: int, asked: Sequence[Request], now: int) -> Statement:
+    """Gives what `walking` gives, without the names: newest first; the oldest first where those were asked for."""
+    columns, parameters = _columns({request.row for request in asked})
     parameters |= {"project": project_id, "cap": CAP, "now": now, "ahead": now + AHEAD}
     parts: list[str] = []
     at = 0
     for (of_any, oldest), some in groupby(asked, key=lambda request: request.branch):
         names = {f"{table}_name": "" if of_any else f"and {table}.name_id = r.name" for table in "en"}
         of_branch = list(some)
-        parameters |= _columns(len(parts), at, of_branch, shapes)
-        parts.append(BRANCH.format(n=len(parts), rows=(OLDEST if oldest else NEWEST).format(**cut, **names)))
+        n = len(parts)
+        parameters |= {
+            f"at{n}": at - 1,
+            f"profile{n}": int_array(request.profile for request in of_branch),
+            f"name{n}": int_array(request.row.name_id for request in of_branch),
+            f"since{n}": int_array(request.earliest - request.row.window for request in of_branch),
+            f"earliest{n}": int_array(request.earliest for request in of_branch),
+            f"lim{n}": int_array(CAP + 1 if (most := request.row.limit) is None else most for request in of_branch),
+        }
+        parts.append(LOOK_UP.format(n=n, rows=(OLDEST if oldest else NEWEST).format(**columns, **names)))
         at += len(of_branch)
     return " union all ".join(parts), parameters
-
-
-def _columns(n: int, at: int, asked: Sequence[Request], shapes: Mapping[Shape, int]) -> dict[str, Any]:
-    return {
-        f"at{n}": at - 1,  # ordinality counts from 1
-        f"profile{n}": int_array(request.profile for request in asked),
-        f"name{n}": int_array(request.row.name_id for request in asked),
-        f"since{n}": int_array(request.earliest - request.row.window for request in asked),
-        f"earliest{n}": int_array(request.earliest for request in asked),
-        f"lim{n}": int_array(CAP + 1 if request.row.limit is None else request.row.limit for request in asked),
-        f"shape{n}": int_array(shapes[request.row.properties, request.row.context] for request in asked),
-    }
 
 
 def int_array(numbers: Iterable[int]) -> str:
@@ -100,10 +159,54 @@ def int_array(numbers: Iterable[int]) -> str:
     return f"{{{','.join(map(str, numbers))}}}"
 
 
-BRANCH = """
+def _columns(rows: Iterable[PlanRow]) -> tuple[dict[str, str], dict[str, Any]]:
+    """SQL of the two jsonb columns, and its parameters. Nothing that a person typed becomes SQL."""
+    columns: dict[str, str] = {}
+    parameters: dict[str, Any] = {}
+    wanted = [(row.name_id, row.properties, row.context) for row in rows]
+    for column, some in (
+        ("props", [(name, keys) for name, keys, _ in wanted if keys]),
+        ("context", [(name, keys) for name, _, keys in wanted if keys]),
+    ):
+        columns[column] = COLUMN.format(column=column, small=SMALL) if some else "null::jsonb"
+        if some:
+            names = {name for name, _ in some}
+            parameters[f"{column}_names"] = None if ANY in names else int_array(sorted(names))
+            parameters[f"{column}_keys"] = sorted({key for _, keys in some for key in keys})
+    return columns, parameters
+
+
+# Of names of which nothing is looked at: {}. Null names stand for all names.
+COLUMN = """case
+            when not (%({column}_names)s::int[] is null or e.name_id = any(%({column}_names)s::int[])) then '{{}}'
+            when pg_column_size(e.{column}) <= {small} then e.{column}
+            else coalesce((select jsonb_object_agg(k, e.{column} -> k) from unnest(%({column}_keys)s::text[]) k
+                           where e.{column} ? k), '{{}}') end"""
+
+# The conditions on received_at follow from those on ts (ts <= received_at), and from the fact that nothing was received
+# after now: they are there to prune partitions, those made ahead too.
+WALK = """
+select r.i + %(at{n})s::bigint, f.names, f.ts, f.uid, f.props, f.context
+from unnest(%(profile{n})s::bigint[], %(names{n})s::text[], %(since{n})s::bigint[])
+    with ordinality as r(profile, names, since, i)
+cross join lateral (
+    select array_agg(e.name_id) as names, array_agg(e.ts) as ts, array_agg(e.uid) as uid,
+           json_agg(e.props) filter (where e.props is not null)::text as props,
+           json_agg(e.context) filter (where e.context is not null)::text as context
+    from (
+        select e.name_id, e.ts, e.uid, {props} as props, {context} as context
+        from ingestion_event e
+        where e.project_id = %(project)s::bigint and e.profile_id = r.profile {name}
+          and e.received_at > r.since and e.received_at < %(ahead)s::bigint and e.ts > r.since
+        limit %(most)s::int
+    ) e
+) f
+where f.ts is not null
+"""
+LOOK_UP = """
 select r.i + %(at{n})s::bigint, f.ts, f.uid, f.props, f.context
 from unnest(%(profile{n})s::bigint[], %(name{n})s::int[], %(since{n})s::bigint[], %(earliest{n})s::bigint[],
-            %(lim{n})s::int[], %(shape{n})s::int[]) with ordinality as r(profile, name, since, earliest, lim, shape, i)
+            %(lim{n})s::int[]) with ordinality as r(profile, name, since, earliest, lim, i)
 cross join lateral (
     select array_agg(e.ts) as ts, array_agg(e.uid) as uid,
            json_agg(e.props) filter (where e.props is not null)::text as props,
@@ -112,11 +215,8 @@ cross join lateral (
 ) f
 where f.ts is not null
 """
-
 # `earliest` may lie in the past: then the newest of that time are wanted beside all that came since.
-# For any name at all the profile's events are walked: mostly a few dozen. A step for each name costs ten times as much.
-# The conditions on received_at follow from those on ts (ts <= received_at), and from the fact that nothing was received
-# after now: they are there to prune partitions, those made ahead too.
+# For any name at all the profile's events are walked: a step for each name costs ten times as much.
 NEWEST = """
         select e.ts, e.uid, {props} as props, {context} as context
         from ingestion_event e
@@ -141,16 +241,3 @@ OLDEST = """
               and n.received_at > r.since and n.received_at < %(ahead)s::bigint
               and n.ts > r.since and n.ts <= r.since + (%(now)s::bigint - r.earliest)))
 """
-
-
-def _cut(column: str, shapes: Sequence[tuple[str, ...]], names: Mapping[str, str]) -> str:
-    """SQL that reduces a jsonb column to the keys that the request's shape wants, types kept; null for none."""
-    cases = [f"when {index} then {_object(column, keys, names)}" for index, keys in enumerate(shapes) if keys]
-    return f"case r.shape {' '.join(cases)} end" if cases else "null::jsonb"
-
-
-def _object(column: str, keys: Sequence[str], names: Mapping[str, str]) -> str:
-    """The keys are parameters: nothing that a person typed becomes SQL."""
-    pairs = [f"%({names[key]})s::text, {column} -> %({names[key]})s::text" for key in keys]
-    parts = [pairs[at : at + KEYS_AT_ONCE] for at in range(0, len(pairs), KEYS_AT_ONCE)]
-    return " || ".join(f"jsonb_build_object({', '.join(part)})" for part in parts)

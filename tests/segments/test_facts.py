@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from persona.lib.clock import MS_PER_DAY
-from segments import facts
+from segments import facts, lookups
 from segments.facts import Wanted, gather
 from segments.lookups import PlanRow
 from segments.rules import Facts, Need, Row, compile_rule, facts_from, parse
@@ -45,6 +45,12 @@ def cursor() -> Iterator[Counting]:
     with Counting(raw) as counting:
         counting.format = psycopg.pq.Format.BINARY
         yield counting
+
+
+@pytest.fixture
+def many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody has done too much to be walked."""
+    monkeypatch.setattr(lookups, "FEW", 0)
 
 
 def profiles(cursor: Counting, ids: Sequence[int], **more: Any) -> None:
@@ -109,6 +115,7 @@ def test_a_window_is_half_open(cursor: Counting) -> None:
     assert [NOW - each.ts for each in known.events["view"]] == [0, HOUR - 1]
 
 
+@pytest.mark.usefixtures("many")
 def test_a_limit_gives_the_newest(cursor: Counting) -> None:
     profiles(cursor, [1])
     store(cursor, [(MINE, 1, "view", row(age, age)) for age in range(5)])
@@ -116,6 +123,7 @@ def test_a_limit_gives_the_newest(cursor: Counting) -> None:
     assert [NOW - each.ts for each in known.events["view"]] == [0, 1]
 
 
+@pytest.mark.usefixtures("many")
 def test_judged_from_the_past_a_limit_gives_the_newest_of_then_and_all_since(cursor: Counting) -> None:
     profiles(cursor, [1])
     store(cursor, [(MINE, 1, "view", row(age, age)) for age in (0, 10, 20, 30, 40, 50)])
@@ -123,6 +131,7 @@ def test_judged_from_the_past_a_limit_gives_the_newest_of_then_and_all_since(cur
     assert [NOW - each.ts for each in known.events["view"]] == [0, 10, 20, 30]
 
 
+@pytest.mark.usefixtures("many")
 def test_an_event_later_than_now_does_not_push_out_another(cursor: Counting) -> None:
     profiles(cursor, [1])
     store(cursor, [(MINE, 1, "view", row(age, 1)) for age in (-5, 10, 20)])
@@ -141,9 +150,9 @@ def test_only_the_keys_that_are_wanted_with_their_types(cursor: Counting) -> Non
         "l": [1, "x"],
         "o": {"a": 1},
         "page.path": "/x",
-        "no": 0,
+        "no": "-" * lookups.SMALL,
     }
-    both = Row(NOW, b"\x01" * 16, properties, {"page": {"path": "/"}, "locale": "tr"})
+    both = Row(NOW, b"\x01" * 16, properties, {"page": {"path": "/"}, "locale": "-" * lookups.SMALL})
     store(cursor, [(MINE, 1, "view", both), (MINE, 1, "buy", both)])
     plan = (
         every("view", "n", "f", "s", "b", "z", "l", "o", "page.path", "absent", context=("page",)),
@@ -156,7 +165,44 @@ def test_only_the_keys_that_are_wanted_with_their_types(cursor: Counting) -> Non
     }
     assert [type(view.properties[key]) for key in ("n", "f", "b")] == [int, float, bool]
     assert view.context == {"page": {"path": "/"}}
-    assert known.events["buy"] == [Row(NOW, b"\x01" * 16, {"n": 1})]
+    (buy,) = known.events["buy"]
+    assert buy.properties["n"] == 1
+    assert "no" not in buy.properties
+    assert buy.context == {}
+
+
+def test_what_is_small_is_read_whole_and_what_nobody_looks_at_not_at_all(cursor: Counting) -> None:
+    profiles(cursor, [1])
+    store(cursor, [(MINE, 1, name, Row(NOW, b"1" * 16, {"n": 1, "m": 2}, {"page": 3})) for name in NAMES])
+    known = gathered(cursor, {1: Wanted((every("view", "n"), every("buy")), NOW)})[1]
+    assert known.events["view"] == [Row(NOW, b"1" * 16, {"n": 1, "m": 2})]
+    assert known.events["buy"] == [Row(NOW, b"1" * 16)]
+    known = gathered(cursor, {1: Wanted((every("buy", context=("page", "x")),), NOW)})[1]
+    assert known.events == {"buy": [Row(NOW, b"1" * 16, {}, {"page": 3})]}
+
+
+def test_names_of_different_windows(cursor: Counting) -> None:
+    profiles(cursor, [1])
+    store(cursor, [(MINE, 1, name, row(age, age)) for name in NAMES for age in (1, HOUR - 1, HOUR, 2 * HOUR)])
+    plan = (every("view", window=HOUR), every("buy", window=2 * HOUR, limit=1))
+    known = gathered(cursor, {1: Wanted(plan, NOW)})[1]
+    assert [NOW - each.ts for each in known.events["view"]] == [1, HOUR - 1]
+    assert [NOW - each.ts for each in known.events["buy"]] == [1, HOUR - 1, HOUR], "few: the limit spares nothing"
+
+
+def test_who_did_much_is_asked_for_what_decides(cursor: Counting) -> None:
+    profiles(cursor, [1, 2])
+    for profile in (1, 2):
+        ages = range(1, lookups.FEW + profile)
+        store(cursor, [(MINE, profile, "view", row(age, age, n=age)) for age in ages])
+        store(cursor, [(MINE, profile, "buy", row(2 * HOUR, 1))])
+    plan = (every("view", "n", limit=3), every("buy", window=HOUR * 9))
+    cursor.statements = 0
+    known = gathered(cursor, {1: Wanted(plan, NOW), 2: Wanted(plan, NOW)})
+    assert cursor.statements == 3
+    assert [len(known[id_].events["view"]) for id_ in (1, 2)] == [lookups.FEW, 3]
+    assert known[2].events["view"] == [row(age, age, n=age) for age in (1, 2, 3)]
+    assert [len(known[id_].events["buy"]) for id_ in (1, 2)] == [1, 1]
 
 
 def test_many_keys_and_strange_ones(cursor: Counting) -> None:
@@ -228,18 +274,20 @@ def test_two_statements_however_many_profiles_and_names(cursor: Counting) -> Non
         }
 
 
+@pytest.mark.usefixtures("many")
 def test_any_event_gives_the_newest_of_all_names(cursor: Counting) -> None:
     profiles(cursor, [1, 2])
     store(cursor, [(MINE, 1, name, row(age, age)) for name, age in (("view", 9), ("buy", 5), ("view", 7), ("buy", 8))])
     plan = facts.plan([Need("*", None, 2), Need("buy", None, 1)], {"buy": NAMES["buy"]}, RETENTION)
     cursor.statements = 0
     known = gathered(cursor, {1: Wanted(plan, NOW), 2: Wanted(plan, NOW)})
-    assert cursor.statements == 2
+    assert cursor.statements == 3
     assert [NOW - each.ts for each in known[1].events["*"]] == [5, 7]
     assert [NOW - each.ts for each in known[1].events["buy"]] == [5]
     assert known[2].events == {}
 
 
+@pytest.mark.usefixtures("many")
 def test_the_oldest_event_is_found_without_reading_the_others(cursor: Counting) -> None:
     profiles(cursor, [1])
     store(cursor, [(MINE, 1, name, row(age, age)) for age in range(1, 40) for name in ("view", "buy")[: 1 + age % 2]])
@@ -294,8 +342,12 @@ def test_names_and_needs_become_a_plan(cursor: Counting) -> None:
     )
 
 
-def test_rules_judge_gathered_facts_as_they_judge_plain_lists(cursor: Counting) -> None:
+@pytest.mark.parametrize("few", [0, 2, lookups.FEW])
+def test_rules_judge_gathered_facts_as_they_judge_plain_lists(
+    cursor: Counting, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
     """Random rules and events; what the plan leaves out must not be missed, at any instant from `earliest` on."""
+    monkeypatch.setattr(lookups, "FEW", few)
     rnd = random.Random(11)
     ids = {"a": 1, "b": 2, "c": 3}
     cursor.executemany(
