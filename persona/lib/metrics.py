@@ -13,14 +13,23 @@ from prometheus_client import REGISTRY, CollectorRegistry, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 MOST = 1_000  # processes of one folder
+ROOM = 16 * 1024 * 1024  # bytes: a file for each kind of metric, of a megabyte, and more
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads it too
 
 _held: dict[int, tuple[int, int]] = {}  # by process id: its number, and the open file whose lock says so
 
 
 def share(folder: Path) -> None:
-    """Keep the values of this process in `folder`. Before the first metric is defined."""
+    """Keep the values of this process in `folder`. Before the first metric is defined.
+
+    On a disk that is nearly full it keeps them to itself: a mapped file that finds no room kills its process.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    disk = os.statvfs(folder)
+    if disk.f_bavail * disk.f_frsize < ROOM:
+        os.environ.pop(FOLDER, None)
+        values.ValueClass = values.MutexValue
+        return
     os.environ[FOLDER] = str(folder)
     values.ValueClass = values.MultiProcessValue(lambda: _number(folder))  # type: ignore[no-untyped-call]  # untyped
 

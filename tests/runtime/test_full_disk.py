@@ -7,12 +7,13 @@ import json
 import os
 import resource
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.runtime.test_web import asked
-from tests.stack import Stack, alive, processes_of
+from tests.stack import ROOT, Stack, alive, processes_of
 from tests.waiting import until
 
 CLUSTER = 1_000_000  # bytes: less than the first file of a cluster's log of writes
@@ -98,3 +99,14 @@ def test_a_disk_that_fills_loses_nothing_acknowledged(home: Path) -> None:
         until(lambda: send()[0] == 202, "batches to be taken again")
         for batch in acknowledged:
             until(lambda batch=batch: applied(batch), f"{batch} to be applied")  # type: ignore[misc]  # bound at once
+
+
+def test_what_starts_on_a_full_disk_keeps_its_measurements_to_itself(tmp_path: Path) -> None:
+    """The files of prometheus_client are mapped: where the disk has no room for them, the kernel ends the process."""
+    script = (
+        "import os; from pathlib import Path; from persona.lib import metrics; metrics.ROOM = 2**60;"
+        f"metrics.share(Path({str(tmp_path)!r})); from prometheus_client import Counter; Counter('a', 'b').inc();"
+        f"assert os.listdir({str(tmp_path)!r}) == []; assert metrics.registry().get_sample_value('a_total') == 1"
+    )
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], env=environment, cwd=ROOT, check=True)
