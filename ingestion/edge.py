@@ -4,6 +4,7 @@ Never waits: what takes time (a key not in memory, the commit) comes as a future
 """
 
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
@@ -16,7 +17,8 @@ from ingestion.events import Reading
 from ingestion.inbox import Row, inbox
 from ingestion.readers import AT_ONCE, readers, size_of
 from keys.auth import Principal
-from keys.limits import UNLIMITED, Verdict, charge, spent
+from keys.charging import charge, spent
+from keys.limits import UNLIMITED, Verdict
 from persona.lib import ids, wire
 from persona.lib.futures import then
 from persona.lib.problems import Problem
@@ -70,8 +72,17 @@ def _read(dialect: Dialect, encoding: str | None, body: bytes, principal: Princi
     except Problem as problem:
         # What nobody can read is work all the same: it costs what is there, up to a token for each READ_BYTES.
         cost = 1 + size_of(body, encoding) // READ_BYTES
-        return _refused(dialect, problem, charge(principal, cost, partly=True))
-    return _charged(dialect, principal, reading, text, charge(principal, reading.n))
+        return _when(charge(principal, cost, partly=True), partial(_refused, dialect, problem))
+    return _when(charge(principal, reading.n), partial(_charged, dialect, principal, reading, text))
+
+
+def _when(verdict: "Verdict | Future[Verdict]", step: Callable[[Verdict], Reply]) -> Reply:
+    """`step` with the verdict, which may take asking Redis."""
+    return then(verdict, step, _never) if isinstance(verdict, Future) else step(verdict)
+
+
+def _never(problem: Problem) -> Answer:
+    raise problem  # a verdict says no, it raises nothing
 
 
 def _charged(dialect: Dialect, principal: Principal, reading: Reading, text: bytes, verdict: Verdict) -> Reply:

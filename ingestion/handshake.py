@@ -16,7 +16,7 @@ from ingestion.dialects import segops
 from ingestion.door import Door
 from ingestion.storable import Id, Unfit, known_id
 from keys import auth, refusals, sessions, shared
-from keys.limits import charge
+from keys.charging import charge_here
 from keys.permits import require_origin
 from keys.principal import Principal
 from keys.refusals import refusal
@@ -64,7 +64,7 @@ def _caller(headers: Headers) -> Principal:
     if principal.kind != "pk" or principal.session is not None:
         raise refusal(refusals.WRONG_KIND, "A session is made with a publishable key (pk_).")
     require_origin(principal, headers.get("origin"))
-    verdict = charge(principal, 1)
+    verdict = charge_here(principal, 1)
     if not verdict.ok:
         raise Problem(429, "rate.limited", "Too many sessions for this key.", retry_after=verdict.retry_after)
     return principal

@@ -56,7 +56,7 @@ class Limiter:
 
     def charge(self, principal: Principal, n: int, *, partly: bool = False) -> Verdict:
         """Take n tokens (at most a full bucket), or none and say when to come back; `partly`: what there is of them."""
-        rate, burst = _allowance(principal)
+        rate, burst = allowance(principal)
         if rate == 0:
             return UNLIMITED
         cost = min(n, burst)
@@ -70,31 +70,24 @@ class Limiter:
             if len(self._buckets) >= self._capacity:
                 del self._buckets[next(iter(self._buckets))]
             self._buckets[principal.key_id] = (tokens, now)
-        return Verdict(
-            ok=ok,
-            limit=burst,
-            remaining=int(tokens),
-            reset=math.ceil((burst - tokens) / rate),
-            retry_after=0 if ok else max(1, math.ceil((cost - tokens) / rate)),
-        )
+        return judged(tokens, rate, burst, cost, ok=ok)
 
 
-def _allowance(principal: Principal) -> tuple[int, int]:
+def judged(tokens: float, rate: int, burst: int, cost: int, *, ok: bool) -> Verdict:
+    """What to say of a bucket that has `tokens` after a request that cost `cost`, or before one that does not pass."""
+    return Verdict(
+        ok=ok,
+        limit=burst,
+        remaining=min(burst, int(tokens)),
+        reset=max(0, math.ceil((burst - tokens) / rate)),
+        retry_after=0 if ok else max(1, math.ceil((cost - tokens) / rate)),
+    )
+
+
+def allowance(principal: Principal) -> tuple[int, int]:
     """Events a second and events at once: the project's own, or the installation's."""
     rate, burst = principal.options.ingest_rate, principal.options.ingest_burst
     return (
         settings.PERSONA_INGEST_RATE if rate is None else rate,
         settings.PERSONA_INGEST_BURST if burst is None else max(1, burst),
     )
-
-
-_limiter = Limiter()
-charge = _limiter.charge
-
-
-def spent(principal: Principal) -> Verdict | None:
-    """The refusal of a key that has no token left: its next request need not even be read."""
-    verdict = charge(principal, 0)
-    if verdict.remaining or not verdict.limit:
-        return None
-    return msgspec.structs.replace(verdict, ok=False, retry_after=1)

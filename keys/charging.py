@@ -1,0 +1,37 @@
+"""Charging a key for its events: from this process's buckets, or with Redis from those that all processes share."""
+
+from concurrent.futures import Future
+from functools import lru_cache
+
+import msgspec
+from django.conf import settings
+
+from keys.leases import Leases
+from keys.limits import Limiter, Verdict
+from keys.principal import Principal
+
+_alone = Limiter()
+_together = lru_cache(maxsize=None)(Leases)  # by the address of Redis
+
+
+def charge(principal: Principal, n: int, *, partly: bool = False) -> "Verdict | Future[Verdict]":
+    """Take n tokens (at most a full bucket), or none and say when to come back; `partly`: what there is of them.
+
+    At once wherever memory knows the answer; else a future that is resolved within a tenth of a second.
+    """
+    limits = _together(settings.REDIS_URL) if settings.REDIS_URL else _alone
+    return limits.charge(principal, n, partly=partly)
+
+
+def charge_here(principal: Principal, n: int) -> Verdict:
+    """The same for threads that may wait."""
+    verdict = charge(principal, n)
+    return verdict.result() if isinstance(verdict, Future) else verdict
+
+
+def spent(principal: Principal) -> Verdict | None:
+    """The refusal of a key that has no token left: its next request need not even be read."""
+    verdict = charge(principal, 0)
+    if isinstance(verdict, Future) or verdict.remaining or not verdict.limit:
+        return None
+    return msgspec.structs.replace(verdict, ok=False, retry_after=1)
