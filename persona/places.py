@@ -26,9 +26,30 @@ PATIENCE = 20.0  # seconds in the line
 READING = 30.0  # seconds for a body to arrive
 BODY_BYTES = 2 * 1024 * 1024  # of one request
 HELD_BYTES = 64 * 1024 * 1024  # of all that arrive, wait or are being answered
+KEPT_BYTES = 8 * 1024 * 1024  # of one answer
 COMPLAIN = 10.0  # seconds between two lines of the log about those turned away
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Kept:
+    """An answer that waits until it is complete, unless it is large: then its reader's pace counts after all."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._messages: list[MutableMapping[str, Any]] = []
+        self._bytes = 0
+
+    async def keep(self, message: MutableMapping[str, Any]) -> None:
+        self._messages.append(message)
+        self._bytes += len(message.get("body", b""))
+        if self._bytes > KEPT_BYTES:
+            await self.release()
+
+    async def release(self) -> None:
+        messages, self._messages = self._messages, []
+        for message in messages:
+            await self._send(message)
 
 
 class Places:
@@ -46,20 +67,15 @@ class Places:
         self._complained = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer: list[MutableMapping[str, Any]] = []
-
-        async def keep(message: MutableMapping[str, Any]) -> None:
-            answer.append(message)
-
+        answer = Kept(send)
         try:
             async with self._whole(receive) as body, self._place() as thread, ThreadSensitiveContext(executor=thread):
-                await self._app(scope, _again(body, receive), keep)
+                await self._app(scope, _again(body, receive), answer.keep)
         except ConnectionError:
             return  # nobody is there to be answered
         except Problem as problem:
             await self._turn_away(scope, send, problem)
-        for message in answer:
-            await send(message)
+        await answer.release()
 
     @asynccontextmanager
     async def _whole(self, receive: Receive) -> AsyncIterator[bytes]:

@@ -129,6 +129,24 @@ def test_whoever_is_slow_holds_no_place(slow: Visit, shop: Shop) -> None:
     assert [other.status for other in others] == [200, 200, 200]
 
 
+def test_a_large_answer_is_not_held_in_memory(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then a slow reader does hold a place; the server cuts who takes nothing."""
+    monkeypatch.setattr(places, "KEPT_BYTES", 10)
+    slow, other = Visit("/api/things", b"x" * 11, reads=False), Visit("/api/things", b"x" * 11)
+
+    async def story(door: Places) -> None:
+        shop.opened.set()
+        task = asyncio.create_task(slow.to(door))
+        await shop.busy()
+        waiting = asyncio.create_task(other.to(door))
+        assert not (await asyncio.wait({waiting}, timeout=0.05))[0]
+        task.cancel()
+        await waiting
+
+    run(shop, story)
+    assert (other.status, other.body) == (200, b"x" * 11)
+
+
 def test_a_failure_gives_its_place_back(shop: Shop) -> None:
     other = Visit()
 
