@@ -3,8 +3,7 @@
 import asyncio
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -14,16 +13,11 @@ from keys.auth import ring
 from persona.lib.wire import Receive, Scope, Send
 from persona.protocol import BoundedProtocol
 from segments.streaming import desk, route
+from tests.waiting import until
+
+__all__ = ["DEADLINE", "served", "until"]
 
 DEADLINE = 20.0  # seconds until a test that waits for something gives up
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition that a working product reaches soon."""
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.01)
 
 
 async def both(scope: Scope, receive: Receive, send: Send) -> None:
