@@ -164,8 +164,8 @@ class Bench:
         self.run(both, LIVE, f"its shard with 20/s of its own, {LIVE}/s")
         living.create([{"v": 1, "rule": count("page_viewed", 9_999, "P7D")}], "whale")
         path = f"{living.caller.root}/personas/whale0/explain?profile=person{WHALE}"
-        got = living.caller.ask("GET", path).json()
-        print(f"    explain says: actual {got['rule'].get('actual')}, capped {got['rule'].get('capped')}")
+        (leaf,) = living.caller.ask("GET", path).json()["rule"]["of"]
+        print(f"    explain says: actual {leaf['actual']}, capped {leaf['capped']}")
 
     def crowd(self, people: int, window: int) -> None:
         """Everybody's window ends within the same second, while events go on."""
@@ -216,6 +216,7 @@ def main() -> None:
         "--redis", action="store_true", help="with a redis-server of our own instead of PostgreSQL alone"
     )
     parser.add_argument("--workers", type=int, default=2, choices=range(1, 9), metavar="1..8")
+    parser.add_argument("--rate", type=int, default=5_000, help="events a second in the bursts")
     parser.add_argument("--seconds", type=float, default=15, help="of each load")
     parser.add_argument("--only", default="distinct,bursts,whale", help="of distinct, bursts, whale")
     parser.add_argument("--leaves", type=int, default=0, help="so many memberships that end within the same second")
@@ -241,7 +242,7 @@ def measure(bench: Bench, given: argparse.Namespace) -> None:
     if "distinct" in given.only:
         bench.distinct(1_000, given.seconds, "1,000/s of distinct profiles")
     if "bursts" in given.only:
-        bench.bursts(5_000, given.seconds, "5,000/s in bursts of 5")
+        bench.bursts(given.rate, given.seconds, f"{given.rate:,}/s in bursts of 5")
     if "whale" in given.only:
         bench.whale(given.seconds)
     if given.leaves:
