@@ -15,7 +15,7 @@ from persona.lib.log import get_logger
 log = get_logger(__name__)
 
 TRUST_SECONDS = 2.0
-STREAM_TRUST_SECONDS = 10.0  # an open stream outlives a restart of the database; closing thousands would not help it
+STREAM_TRUST_SECONDS = 240.0  # an open stream outlives a failover of the database: nothing can be read meanwhile
 REFUSAL_SECONDS = 1.0
 IDLE_SECONDS = 300.0
 CAPACITY = 10_000

@@ -96,7 +96,7 @@ class KeyRing:
     def valid(self, key_id: int) -> bool:
         """May an open stream of this key go on? From memory alone; False within 2 s of a revocation or expiry.
 
-        While the database is away it stays True for 10 s: nothing can be read then that was not readable before.
+        While the database is away it stays True for 4 minutes: nothing can be read then that was not readable before.
         """
         return self._memory.valid(key_id)
 
