@@ -79,7 +79,7 @@ def _events(project: Project, who: Found) -> Iterator[bytes]:
     ts, uid = -1, ""
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(EVENTS, [project.pk, who.profiles, ts, uid, PAGE])
+            cursor.execute(EVENTS, [project.pk, list(who.profiles), ts, uid, PAGE])
             rows = cursor.fetchall()
         if not rows:
             return
@@ -96,7 +96,7 @@ def _deliveries(project: Project, who: Found) -> Iterator[bytes]:
     after = 0
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(ATTEMPTS, [project.pk, who.profiles, after, PAGE])
+            cursor.execute(ATTEMPTS, [project.pk, list(who.profiles), after, PAGE])
             rows = cursor.fetchall()
         if not rows:
             return

@@ -129,14 +129,14 @@ class Export(PersonView):
         operation_id="profiles_export", parameters=WHO, responses={(200, "application/x-ndjson"): OpenApiTypes.STR}
     )
     def get(self, request: Request, project: str) -> HttpResponseBase:
-        asked = {name: request.query_params.get(name, "") for name in ("profile", "user_id", "anonymous_id")}
-        profile = self.found(Who(**asked))
+        asked = [request.query_params.get(name, "") for name in ("profile", "user_id", "anonymous_id")]
+        profile = self.found(Who(asked[0], asked[1], asked[2]))
         record(project=self.project, actor=actor_of(request), action="profile.exported", target=profile.public_id)
         return StreamingHttpResponse(stream(self.project, profile), content_type="application/x-ndjson")
 
 
 class Suppressions(PersonView):
-    """`/api/projects/{project}/suppressions`: ids of which nothing is taken; kept as digests, so that none is listed."""
+    """`/api/projects/{project}/suppressions`: ids of which nothing is taken; kept as digests, so none is listed."""
 
     scopes = {"GET": READ, "POST": WRITE, "DELETE": WRITE}
 

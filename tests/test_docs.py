@@ -13,6 +13,7 @@ from delivery import api_urls as delivery_urls
 from ingestion import api_urls as letter_urls
 from keys import api_urls as key_urls
 from keys import refusals
+from persona import api_urls as top_urls
 from persona import docs
 from segments import api_urls
 from tests import documented
@@ -80,7 +81,7 @@ def test_every_route_of_the_management_api_has_a_heading() -> None:
 
 def routes() -> Iterator[tuple[str, str]]:
     """Methods and addresses below /api/projects/{project}/."""
-    rooms = (api_urls, letter_urls, key_urls, delivery_urls)
+    rooms = (api_urls, letter_urls, key_urls, delivery_urls, top_urls)
     for route in (route for room in rooms for route in room.urlpatterns):
         view = route.callback.view_class  # type: ignore[attr-defined]  # as_view puts it there
         address = re.sub(r"\(\?P<(\w+)>[^)]*\)|<\w+:(\w+)>", r"{\1\2}", str(route.pattern))
