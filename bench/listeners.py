@@ -5,6 +5,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -34,7 +35,8 @@ class Listeners:
 
     def arrivals(self) -> Arrivals:
         """What was noted. Raises when something is still missing after a minute."""
-        return self._answer()
+        found: Arrivals = self._answer()
+        return found
 
     def close(self) -> None:
         self._ask("close")
@@ -57,7 +59,7 @@ class Listeners:
 def _serve(pipe: Connection, core: int) -> None:
     os.sched_setaffinity(0, {core})
     crowd = Crowd()
-    deeds = {"open": crowd.open, "expect": crowd.gather, "close": crowd.close}
+    deeds: dict[str, Callable[..., Any]] = {"open": crowd.open, "expect": crowd.gather, "close": crowd.close}
     while True:
         name, *words = pipe.recv()
         try:

@@ -148,7 +148,15 @@ async def all_of(clients: Sequence[Client], end: Callable[[], int | None]) -> No
     await listening
 
 
-def write(shop: Shop, rare: Persona, chance: random.Random, goes_on: Callable[[], bool], *, lost_bells: float) -> None:
+def write(
+    shop: Shop,
+    rare: Persona,
+    chance: random.Random,
+    goes_on: Callable[[], bool],
+    *,
+    lost_bells: float,
+    pause: float = 0,
+) -> None:
     """Changes of three personas, one of them rarely, in transactions of one to nine, while `goes_on`."""
     while goes_on():
         persona = rare if chance.random() < RARELY else chance.choice([shop.high_intent, shop.churner])
@@ -163,6 +171,7 @@ def write(shop: Shop, rare: Persona, chance: random.Random, goes_on: Callable[[]
         except Error:  # the database was stopped: what was committed is in the log, what was not is not
             connection.close()
             time.sleep(PAUSE)
+        time.sleep(pause)
     connection.close()
 
 
