@@ -33,7 +33,11 @@ def python() -> Sequence[str]:
     return [sys.executable, str(SDKS / "python" / "conformance" / "driver.py")]
 
 
-DRIVERS = (Driver("python", python),)
+def node() -> Sequence[str]:
+    return ["node", str(SDKS / "node" / "conformance" / "driver.mjs")]
+
+
+DRIVERS = (Driver("python", python), Driver("node", node, needs="node", package="nodejs"))
 
 
 class Playing:

@@ -1,0 +1,3 @@
+// import { persona } from "@persona/browser"
+export { persona, persona as default } from "./persona.js";
+export { Browser } from "./client.js";

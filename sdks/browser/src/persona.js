@@ -1,0 +1,30 @@
+import { Browser, VERSION } from "./client.js";
+
+// Where this file came from is where events go, unless `url` says otherwise.
+const script = document.currentScript;
+const home = script && script.src ? new URL(script.src).origin : location.origin;
+
+let client = null;
+let early = []; // calls before init, and those of the snippet before this file came
+
+const DEEDS = ["track", "identify", "page", "alias", "reset", "flush", "subscribe", "flags", "optIn", "optOut", "close"];
+
+export const persona = {
+  version: VERSION,
+  init(key, options = {}) {
+    if (client) client.close();
+    client = new Browser(key, { url: home, ...options });
+    const waiting = early;
+    early = [];
+    waiting.forEach(([deed, given]) => client[deed](...given));
+    return persona;
+  },
+};
+
+DEEDS.forEach((deed) => {
+  persona[deed] = (...given) => {
+    if (client) return client[deed](...given);
+    early.push([deed, given]);
+    return undefined;
+  };
+});

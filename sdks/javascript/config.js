@@ -1,0 +1,41 @@
+import { CONFIG } from "./limits.js";
+
+// The project's configuration for SDKs, asked for again every `refreshAfter` seconds. `told` hears each change.
+export class Config {
+  constructor({ http, kept, told }) {
+    Object.assign(this, { http, kept, told });
+    this.known = kept.read() || {};
+  }
+
+  get flags() {
+    return { ...(this.known.body && this.known.body.flags) };
+  }
+
+  async refresh() {
+    clearTimeout(this.timer);
+    if (this.http.ended) return;
+    try {
+      const { etag } = this.known;
+      const response = await this.http.request(CONFIG, { method: "GET", headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store" });
+      if (response.ok) {
+        this.known = { etag: response.headers.get("etag"), body: await response.json() };
+        this.kept.write(this.known);
+        this.told(this.known.body);
+      }
+    } catch (error) { // no answer: what was known goes on to hold
+    }
+    const seconds = (this.known.body && this.known.body.refreshAfter) || 45;
+    if (!this.http.ended) this.timer = this.http.later(() => this.refresh(), seconds * 1000);
+  }
+
+  end() {
+    clearTimeout(this.timer);
+  }
+}
+
+// FNV-1a of the id, as a share of 1: the same answer for the same profile, in every SDK.
+export const share = (id) => {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(id)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash / 2 ** 32;
+};

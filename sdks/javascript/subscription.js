@@ -1,0 +1,94 @@
+import { Backoff, retryAfter } from "./backoff.js";
+import { Parser } from "./frames.js";
+import { STREAM } from "./limits.js";
+
+const FOR_GOOD = [400, 401, 403, 404];
+
+// One open stream, opened again behind the last id whenever it ends. `change` is called in order, each change once.
+// kept: {read(), write(id)}: where the place is remembered. error(code): the server refuses for good; it has ended.
+export class Subscription {
+  constructor({ http, options, personas, kept, change, reset, error, fault }) {
+    Object.assign(this, { http, options, personas, kept, change, reset, error, fault });
+    this.backoff = new Backoff(options.retryBaseMs, options.retryCapMs);
+    this.told = -1; // the last number that the application has heard
+    this.done = this.run();
+  }
+
+  close() {
+    this.closed = true;
+    if (this.abort) this.abort.abort();
+    if (this.wake) this.wake();
+    return this.done;
+  }
+
+  async run() {
+    while (!this.closed) {
+      let pause;
+      try {
+        pause = await this.listen();
+      } catch (error) { // the connection broke, was silent for too long, or could not be made
+        pause = this.backoff.next();
+      }
+      if (pause === null) return;
+      if (!this.closed) await new Promise((resolve) => {
+        const timer = setTimeout(resolve, pause);
+        this.wake = () => (clearTimeout(timer), resolve());
+      });
+    }
+  }
+
+  // One connection. The milliseconds before the next, null when there is to be none.
+  async listen() {
+    const abort = (this.abort = new AbortController());
+    const guard = () => setTimeout(() => abort.abort(), this.options.watchdogMs);
+    let watchdog = guard();
+    try {
+      const query = new URLSearchParams(this.personas.map((persona) => ["persona", persona])).toString();
+      const place = this.kept.read();
+      const headers = this.http.headers({ Accept: "text/event-stream", ...(place ? { "Last-Event-ID": place } : {}) });
+      const address = this.http.url + STREAM + (query && "?" + query);
+      const response = await this.http.fetch(address, { headers, signal: abort.signal, cache: "no-store" });
+      if (!response.ok) return await this.refused(response);
+      const reader = response.body.getReader(), decoder = new TextDecoder(), parser = new Parser();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done || this.closed) return this.backoff.next();
+        clearTimeout(watchdog);
+        watchdog = guard();
+        parser.feed(decoder.decode(value, { stream: true })).forEach((frame) => this.closed || this.hear(frame));
+      }
+    } finally {
+      clearTimeout(watchdog);
+      abort.abort(); // whatever of it is still open
+    }
+  }
+
+  async refused(response) {
+    if (!FOR_GOOD.includes(response.status)) return retryAfter(response.headers.get("retry-after")) || this.backoff.next();
+    const problem = await response.json().catch(() => ({}));
+    this.error(problem.code || `http.${response.status}`);
+    return null;
+  }
+
+  hear(frame) {
+    this.backoff.succeeded();
+    try {
+      this.understand(frame);
+    } catch (error) { // a fault of the application, or not what this server sends: what follows still counts
+      this.fault(error);
+    }
+    if (frame.id !== null) this.kept.write(frame.id); // behind the call: what was not seen comes again
+  }
+
+  understand({ event, id, data }) {
+    if (event === "reset") {
+      const place = JSON.parse(data);
+      this.told = place.oldest - 1;
+      this.reset(place.oldest, place.head);
+    } else if (event === "segment.updated" && Number(id) > this.told) {
+      const change = JSON.parse(data);
+      this.told = Number(id);
+      this.change({ seq: this.told, ...change });
+    }
+  }
+}

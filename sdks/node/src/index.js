@@ -1,0 +1,45 @@
+import { Client } from "../../javascript/client.js";
+
+export const VERSION = "0.1.0";
+
+// A place that lasts as long as the process. A subscription's `cursor` option begins it elsewhere.
+const place = (value = null) => ({ read: () => value, write: (next) => { value = next; } });
+
+// Thread of one process: track() never waits for the network. close() before the end, or let the process end by itself.
+export class Persona extends Client {
+  constructor(key, { url = "http://127.0.0.1:8000", config = false, ...options } = {}) {
+    const places = new Map();
+    super(key, {
+      ...options, url, fetch: (...request) => fetch(...request),
+      unref: (timer) => timer,
+      places: (name) => places.get(name) || places.set(name, place()).get(name),
+    });
+    this.library = { name: "@persona/node", version: VERSION };
+    if (config) this.config.refresh();
+    this.ending = () => this.close();
+    process.once("beforeExit", this.ending);
+  }
+
+  track(event, properties = {}, who = {}) {
+    return this.put("track", event, { event, properties, ...plain(who) });
+  }
+
+  identify(userId, traits = {}, who = {}) {
+    return this.put("identify", "identify", { userId, traits, ...plain(who) });
+  }
+
+  page(name, properties = {}, who = {}) {
+    return this.put("page", "page", { name, properties, ...plain(who) });
+  }
+
+  alias(userId, previousId, who = {}) {
+    return this.put("alias", "alias", { userId, previousId, ...plain(who) });
+  }
+
+  async close(milliseconds) {
+    process.removeListener("beforeExit", this.ending);
+    await super.close(milliseconds);
+  }
+}
+
+const plain = ({ timestamp, ...who }) => (timestamp ? { ...who, timestamp: new Date(timestamp).toISOString() } : who);
