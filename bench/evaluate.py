@@ -40,8 +40,9 @@ class Meter:
     def attach(self) -> None:
         """Put ourselves between the evaluator and its parts; a tenth of a microsecond a pair."""
         from psycopg import Cursor
+        from psycopg.pq import Format
 
-        from segments import evaluator
+        from segments import claim, cursors, evaluator
         from segments.judge import judge
 
         meter = self
@@ -61,9 +62,13 @@ class Meter:
             from django.db import connection
 
             connection.ensure_connection()
-            return Timed(connection.connection)
+            cursor = Timed(connection.connection)
+            cursor.format = Format.BINARY
+            return cursor
 
-        evaluator.__dict__.update(judge=counting, raw_cursor=timed)
+        evaluator.__dict__.update(judge=counting)
+        for room in (cursors, claim):
+            room.__dict__.update(raw_cursor=timed)
 
     def run(self) -> float:
         """The evaluator's turns until nothing is left; the seconds."""
