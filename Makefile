@@ -2,9 +2,10 @@
 # make test    the checks and the tests
 # make check   ruff, ruff format, mypy
 # make fuzz    random rules on random lives against a plain second implementation, FUZZ_SECONDS=300 each
+# make interop the clients of other products, for the tests in tests/interop (needs Node.js)
 # make lock    compile the requirement locks anew (needs uv)
 
-.PHONY: run test check fuzz lock
+.PHONY: run test check fuzz interop lock
 .DEFAULT_GOAL := run
 
 # The first Python on the path that is new enough; the tool says what to do when there is none.
@@ -33,6 +34,12 @@ fuzz:
 	@$(find_python) "$$python" tools/install.py requirements.lock requirements-dev.lock
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(python) -m pytest tests/rules -k fuzz -s
 
+interop:
+	@$(find_python) "$$python" -m venv .venv-interop
+	@.venv-interop/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+		--require-hashes --no-deps --only-binary :all: -r tests/interop/requirements.lock
+	@npm ci --prefix tests/interop --silent --no-audit --no-fund --ignore-scripts
+
 # No registry's name gets into the locks, and every file is named by its hash.
 compile = uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
@@ -41,3 +48,4 @@ lock:
 	@$(compile) tools/build.in -o requirements-build.lock
 	@$(compile) pyproject.toml -o requirements.lock
 	@$(compile) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	@$(compile) tests/interop/requirements.in -o tests/interop/requirements.lock

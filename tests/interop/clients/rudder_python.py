@@ -1,0 +1,21 @@
+"""rudder-sdk-python: URL KEY N."""
+
+import sys
+
+from rudderstack.analytics.client import Client
+
+url, key, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
+lost: list[object] = []
+
+
+def on_error(error: Exception, batch: list[object]) -> None:
+    lost.append(error)
+
+
+client = Client(key, host=url, on_error=on_error, upload_interval=0.1)
+for number in range(n):
+    client.track(f"rudder-python-{number % 7}", "order_placed", {"total": number, "page.path": "/checkout"})
+client.identify("rudder-python-0", {"plan": "team"})
+client.flush()
+client.join()
+print(f"lost batches: {len(lost)}", *lost)  # noqa: T201 - what the test reads
