@@ -4,7 +4,7 @@ import time
 
 from celery import shared_task, signals
 
-from ingestion import partitions
+from ingestion import heartbeat, partitions
 from ingestion.tasks import apply_some
 from segments import backfill as pages
 from segments import publisher, upkeep
@@ -28,6 +28,7 @@ def drain() -> None:
 @shared_task(name="segments.sweep", ignore_result=True)
 def sweep() -> None:
     """The safety net, once a second: whatever a lost nudge left lying."""
+    heartbeat.beat(heartbeat.WORKER)
     partitions.learn()
     drain()
     if pages.waits():
