@@ -109,11 +109,12 @@ class Bells:
     def _subscribed(self) -> None:
         line = redis.Redis.from_url(self._redis).pubsub()  # type: ignore[no-untyped-call]  # redis-py has it untyped
         line.subscribe("events_channel")
-        for message in line.listen():
-            if message["type"] == "message":
-                heard = time.time()
-                self._heard.append((int(json.loads(message["data"])["data"]), heard))
-            self._up.set()
+        with suppress(redis.ConnectionError):
+            for message in line.listen():  # until the installation ends
+                if message["type"] == "message":
+                    heard = time.time()
+                    self._heard.append((int(json.loads(message["data"])["data"]), heard))
+                self._up.set()
 
     def of(self, seqs: Sequence[int]) -> list[float]:
         """When the commit of each log row was heard: by the first bell that reaches so far."""
