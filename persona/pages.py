@@ -44,6 +44,15 @@ def asset(request: HttpRequest, path: str) -> HttpResponseBase:
     return found
 
 
+def sdk(request: HttpRequest) -> HttpResponseBase:
+    """The browser's SDK, for pages of any origin; what it does there is between the page and its key."""
+    found = asset(request, "assets/sdk.js")
+    found["Cache-Control"] = "public, max-age=600"
+    found["Access-Control-Allow-Origin"] = "*"
+    found["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return found
+
+
 def probe(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """What programs ask without any credential: they read a problem, never a page about cookies."""
 

@@ -33,6 +33,7 @@ urlpatterns = [
     path("admin/login/", signin.admin_sign_in),  # before the admin's own
     path("admin/", admin.site.urls),
     # A few small files, so that one process is a whole installation; a proxy in front may serve STATIC_ROOT instead.
+    path("assets/sdk.js", pages.sdk),
     path("static/<path:path>", pages.asset),
 ]
 handler400 = errors.bad_request

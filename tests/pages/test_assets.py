@@ -27,3 +27,13 @@ def test_an_asset_comes_whole_and_only_when_it_has_changed(path: str, kind: str,
 )
 def test_nothing_else_is_handed_out(path: str, client: Client) -> None:
     assert client.get(f"/static/{path}").status_code in (400, 404)
+
+
+def test_the_sdk_may_be_loaded_by_pages_of_any_origin(client: Client) -> None:
+    answer = client.get("/assets/sdk.js", headers={"Origin": "https://shop.example"})
+    assert (answer.status_code, answer["Content-Type"].split(";")[0]) == (200, "text/javascript")
+    assert b"/api/v2/pipeline/ingest" in answer.content
+    assert answer["Access-Control-Allow-Origin"] == "*"
+    assert answer["Cross-Origin-Resource-Policy"] == "cross-origin"
+    again = client.get("/assets/sdk.js", headers={"If-Modified-Since": answer["Last-Modified"]})
+    assert (again.status_code, again.content) == (304, b"")
