@@ -27,9 +27,9 @@ async def both(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def served(http: type[asyncio.Protocol] | HTTPProtocolType = BoundedProtocol) -> Iterator[int]:
+def served(http: type[asyncio.Protocol] | HTTPProtocolType = BoundedProtocol, *, port: int = 0) -> Iterator[int]:
     """The port of a running server."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    listener = socket.create_server(("127.0.0.1", port), backlog=2048)
     config = uvicorn.Config(
         both,
         http=http,
