@@ -30,7 +30,7 @@ where project_id = %s and profile_id = any(%s) and id > %s order by id limit %s
 async def stream(project: Project, profile: Profile) -> AsyncIterator[bytes]:
     """The lines, some at a time. Each page is read on the request's own thread."""
     pages = export(project, profile)
-    while page := await sync_to_async(next)(pages, b""):
+    while page := await sync_to_async(_next)(pages):
         yield page
 
 
@@ -106,6 +106,10 @@ def _deliveries(project: Project, who: Found) -> Iterator[bytes]:
              "body": msgspec.Raw(body.encode())}
             for number, status, seq, created_at, body in rows
         )  # fmt: skip
+
+
+def _next(pages: Iterator[bytes]) -> bytes:
+    return next(pages, b"")
 
 
 def _lines(rows: Iterable[object]) -> bytes:

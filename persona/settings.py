@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_eventstream",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "rest_framework",
 ]
 MIDDLEWARE = [
@@ -249,7 +250,14 @@ SIMPLE_JWT = {
     "SIGNING_KEY": sha256(b"persona.person.1:" + SECRET_KEY.encode()).hexdigest(),
     "CHECK_REVOKE_TOKEN": True,
 }
-SPECTACULAR_SETTINGS = {"TITLE": "Persona", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Persona",
+    "VERSION": "1",
+    "DESCRIPTION": "Events in, live segments out. Refusals are problem documents; each code has a heading at /docs/errors.",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["persona.schema.complete"],
+}
 
 # --- Metrics ------------------------------------------------------------------------------------------------------
 PERSONA_METRICS_TOKEN = env.text("PERSONA_METRICS_TOKEN")  # without it only a signed-in operator reads /metrics

@@ -5,7 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, re_path
 
 from keys import api_projects
-from persona import config, docs, errors, ingest_health, pages, people, signin
+from persona import config, docs, errors, ingest_health, pages, schema, people, signin
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -23,6 +23,8 @@ urlpatterns = [
     path("api/v2/pipeline/", include("ingestion.urls")),
     re_path(r"^api/v2/pipeline/config/?$", config.ConfigView.as_view()),
     path("api/projects/<str:project>/", include("ingestion.api_urls")),
+    re_path(r"^api/schema/?$", schema.schema),
+    re_path(r"^api/docs/?$", schema.page, name="api-docs"),
     re_path(r"^api/projects/?$", api_projects.Projects.as_view()),
     re_path(r"^api/projects/(?P<project>[^/]+)/?$", api_projects.ProjectDetail.as_view()),
     path("api/projects/<str:project>/", include("keys.api_urls")),

@@ -1,0 +1,136 @@
+"""From a committed change to its delivery, through the running product: `python bench/deliver.py --changes 10000`.
+
+Starts an installation with webhooks to receivers in a process of their own, then sends events of as many people as
+changes are wanted. Told: deliveries a second, and from the receipt of the event behind a change to the arrival of its
+delivery, on one machine's clock. With --bad, one more destination never answers.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import statistics
+import time
+import urllib.request
+from multiprocessing.connection import Connection
+from typing import Any
+
+import installation
+import msgspec
+
+from persona.lib.clock import parse_instant
+from tests.stack import Stack, wait_for
+
+RULE = {"v": 1, "rule": {"op": "event", "event": "came", "cmp": "gte", "value": 1, "window": {"last": "P1D"}}}
+BATCH = 250
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--changes", type=int, default=10_000)
+    parser.add_argument("--destinations", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=1, help="changes a request")
+    parser.add_argument("--rate", type=int, default=0, help="events a second; 0: as fast as they are taken")
+    parser.add_argument("--bad", action="store_true", help="one more destination that hangs")
+    given = parser.parse_args()
+    ours, theirs = multiprocessing.Pipe()
+    receiver = multiprocessing.Process(target=receive, args=(theirs,), daemon=True)
+    receiver.start()
+    port = ours.recv()
+    with installation.installation(PERSONA_ALLOW_PRIVATE_DESTINATIONS="1", PERSONA_DEMO="0") as stack:
+        ask(stack, "personas", {"slug": "came", "rule": RULE})
+        for number in range(given.destinations):
+            url, settings = f"http://127.0.0.1:{port}/{number}", {"batch": given.batch}
+            ask(stack, "destinations", {"kind": "webhook", "name": f"{number}", "url": url, "settings": settings})
+        if given.bad:
+            ask(stack, "destinations", {"kind": "webhook", "name": "bad", "url": f"http://127.0.0.1:{port}/bad"})
+        started = time.time()
+        send(stack, given.changes, given.rate)
+        wanted = given.changes * given.destinations
+        wait_for(lambda: count(ours) >= wanted, f"{wanted} deliveries", 280)
+        report(ours, started, wanted)
+    receiver.terminate()
+
+
+def send(stack: Stack, people: int, rate: int) -> None:
+    started = time.monotonic()
+    size = min(BATCH, max(1, rate // 20)) if rate else BATCH
+    for first in range(0, people, size):
+        events = [
+            {"type": "track", "event": "came", "userId": f"p{n}"} for n in range(first, min(first + size, people))
+        ]
+        post(f"{stack.url}/api/v2/pipeline/ingest", stack.secret_key, {"batch": events})
+        if rate:
+            time.sleep(max(0.0, started + (first + size) / rate - time.monotonic()))
+
+
+def ask(stack: Stack, path: str, body: Any) -> None:
+    post(f"{stack.url}/api/projects/{stack.running.project}/{path}", stack.secret_key, body)
+
+
+def post(url: str, key: str, body: Any) -> None:
+    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    request = urllib.request.Request(url, msgspec.json.encode(body), headers)  # noqa: S310 - our own server
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own server
+        answer.read()
+
+
+def count(pipe: Connection) -> int:
+    pipe.send("count")
+    return int(pipe.recv())
+
+
+def report(pipe: Connection, started: float, wanted: int) -> None:
+    pipe.send("report")
+    last, delays, doubles = pipe.recv()
+    quantiles = statistics.quantiles(delays, n=100)
+    seconds = last - started
+    print(f"{wanted} deliveries in {seconds:.1f} s: {wanted / seconds:.0f}/s; {doubles} doubled")
+    print(
+        f"from the event's receipt to the delivery's arrival: p50 {quantiles[49]:.0f} ms, p95 {quantiles[94]:.0f}, p99 {quantiles[98]:.0f}"
+    )
+
+
+# --- the receivers' process ---
+
+
+def receive(pipe: Connection) -> None:
+    asyncio.run(_serve(pipe))
+
+
+async def _serve(pipe: Connection) -> None:
+    got: dict[tuple[str, int], float] = {}
+    delays: list[float] = []
+    doubles = [0]
+
+    def note(path: str, message: Any, now: float) -> None:
+        if (path, message["seq"]) in got:
+            doubles[0] += 1
+            return
+        got[path, message["seq"]] = now
+        delays.append(now * 1000 - (parse_instant(message["at"]) or 0))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                path = head.split(b" ", 2)[1].decode()
+                length = next(
+                    int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+                )
+                document = msgspec.json.decode(await reader.readexactly(length))
+                if path == "/bad":
+                    await asyncio.sleep(60)
+                for message in document.get("messages", [document]):
+                    note(path, message, time.time())
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    pipe.send(server.sockets[0].getsockname()[1])
+    while True:
+        asked = await asyncio.to_thread(pipe.recv)
+        pipe.send(len(got) if asked == "count" else (max(got.values()), delays, doubles[0]))
+
+
+if __name__ == "__main__":
+    main()
