@@ -1,7 +1,7 @@
 # make run     everything, from nothing: http://127.0.0.1:8000/
 # make test    the checks and the tests
 # make check   ruff, ruff format, mypy
-# make fuzz    random rules on random lives against a plain second implementation, FUZZ_SECONDS=300 each
+# make fuzz    random rules on random lives against a second implementation, mutated bodies; FUZZ_SECONDS=300 each
 # make interop the clients of other products, for the tests in tests/interop (needs Node.js)
 # make lock    compile the requirement locks anew (needs uv)
 
@@ -32,7 +32,7 @@ check:
 FUZZ_SECONDS ?= 300
 fuzz:
 	@$(find_python) "$$python" tools/install.py requirements.lock requirements-dev.lock
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(python) -m pytest tests/rules -k fuzz -s
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(python) -m pytest tests/rules tests/ingestion/test_hostile.py -k "fuzz or hostile" -s
 
 interop:
 	@$(find_python) "$$python" -m venv .venv-interop

@@ -14,6 +14,7 @@ from django.http.request import split_domain_port, validate_host
 
 from ingestion.caller import Headers, Reply, lookup_of
 from persona.lib import wire
+from persona.lib.landing import landed
 from persona.lib.log import get_logger
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer, Receive, Scope, Send
@@ -31,6 +32,7 @@ SAFE = (
     ("cross-origin-opener-policy", "same-origin"),
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
 )
+SAFE_LINES = tuple((name.encode(), value.encode()) for name, value in SAFE)
 
 
 class Door(msgspec.Struct, frozen=True):
@@ -81,16 +83,16 @@ class Door(msgspec.Struct, frozen=True):
                 return  # nobody is there to be answered
             else:
                 answer = await self.answer(headers, body)
-        await wire.send_answer(send, answer, (("x-request-id", request_id), *SAFE))
+        await wire.send_answer(send, answer, (("x-request-id", request_id),), SAFE_LINES)
 
     async def answer(self, headers: Headers, body: bytes) -> Answer:
         """The answer to a request that was let in; for event loops."""
         try:
             if self.keyed and (caller := lookup_of(headers)) is not None:
-                await asyncio.wait_for(asyncio.wrap_future(caller), PATIENCE)
+                await landed(caller, PATIENCE)
             reply = self.behind(headers, body)
             if isinstance(reply, Future):
-                reply = await asyncio.wait_for(asyncio.wrap_future(reply), PATIENCE)
+                reply = await landed(reply, PATIENCE)
         except Problem as problem:
             reply = self.refused(problem)
         except Exception as error:  # the last resort: an answer in the wire's form, never a dropped connection

@@ -131,12 +131,15 @@ def inflate(body: bytes, encoding: str | None, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def send_answer(send: Send, answer: Answer, more: Iterable[tuple[str, str]] = ()) -> None:
-    """Write `answer`, with `more` headers, to the connection."""
+async def send_answer(
+    send: Send, answer: Answer, more: Iterable[tuple[str, str]] = (), always: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Write `answer`, with `more` headers and those of all answers, to the connection."""
     headers = [
         (b"content-type", answer.media_type.encode("latin-1")),
         (b"content-length", str(len(answer.body)).encode("latin-1")),
         *((name.encode("latin-1"), value.encode("latin-1")) for name, value in (*answer.headers, *more)),
+        *always,
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
