@@ -195,7 +195,7 @@ PERSONA_SHARDS = env.number("PERSONA_SHARDS", 8, least=1, most=256)
 PERSONA_STREAM_HEARTBEAT = env.number("PERSONA_STREAM_HEARTBEAT", 15, least=1)  # seconds
 PERSONA_STREAM_IDLE = env.number("PERSONA_STREAM_IDLE", 900, least=1)  # seconds without a change, then the end
 PERSONA_STREAM_AGE = env.number("PERSONA_STREAM_AGE", 14_400, least=1)  # seconds at most, less up to a fifth by chance
-PERSONA_STREAM_STALL = env.number("PERSONA_STREAM_STALL", 60, least=1)  # seconds that a full socket is waited for
+PERSONA_STREAM_STALL = env.number("PERSONA_STREAM_STALL", 30, least=1, most=50)  # seconds; the server itself waits 60
 PERSONA_STREAM_LIMIT = env.number("PERSONA_STREAM_LIMIT", 20_000, least=1)  # open streams of one process
 PERSONA_STREAM_PROJECT_LIMIT = env.number("PERSONA_STREAM_PROJECT_LIMIT", 15_000, least=1)  # and of one project in it
 PERSONA_STREAM_KEY_LIMIT = env.number("PERSONA_STREAM_KEY_LIMIT", 10_000, least=1)  # and of one key in it

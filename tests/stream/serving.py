@@ -10,8 +10,8 @@ import uvicorn
 from uvicorn.config import HTTPProtocolType
 
 from keys.auth import ring
+from persona.deadlines import PunctualProtocol
 from persona.lib.wire import Receive, Scope, Send
-from persona.protocol import BoundedProtocol
 from segments.streaming import desk, route
 from tests.waiting import until
 
@@ -27,7 +27,7 @@ async def both(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def served(http: type[asyncio.Protocol] | HTTPProtocolType = BoundedProtocol, *, port: int = 0) -> Iterator[int]:
+def served(http: type[asyncio.Protocol] | HTTPProtocolType = PunctualProtocol, *, port: int = 0) -> Iterator[int]:
     """The port of a running server."""
     listener = socket.create_server(("127.0.0.1", port), backlog=2048)
     config = uvicorn.Config(
