@@ -16,6 +16,7 @@ log = get_logger(__name__)
 HOUR_MS = 3_600_000
 APPLIED_BATCH_DAYS = 7  # how long the fate of a batch can be asked for, and a late second copy is noticed whole
 APPLIED_HOURS = 1
+DEDUPE_HOUR = 3  # of the day, UTC
 ACTIVE_HOURS, ACTIVE_DAYS = 48, 35  # how long it is known who was active, by the hour and by the day
 FOLLOWED_DAYS = 7  # the same, where somebody forwards the events: how far a destination may fall behind
 
@@ -46,6 +47,7 @@ def keep_up() -> None:
     _delete(OLD_DAYS, now - ACTIVE_DAYS * MS_PER_DAY)
     _delete(OLD_HOURS, now - longest_retention() * MS_PER_DAY)
     uses.prune(now)
+    forget_keys(now)
     drop_expired(now - longest_retention() * MS_PER_DAY)
 
 
@@ -55,6 +57,13 @@ def forget_applied(now: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(OLD_APPLIED, {**ages, "forever": FOREVER})
         return int(cursor.rowcount)
+
+
+def forget_keys(now: int) -> None:
+    """Forget which events are known, of before the horizon if there is one. Once a day: it reads them all."""
+    days = int(settings.PERSONA_DEDUPE_DAYS)
+    if days and now // HOUR_MS % 24 == DEDUPE_HOUR:
+        _delete(OLD_KEYS, now - days * MS_PER_DAY)
 
 
 def drop_expired(before: int) -> list[str]:

@@ -1,8 +1,10 @@
 """The queue inside PostgreSQL, for installations without Redis: pgmq's tables and functions, and kombu's way there."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.db import Error, connection
 from kombu.transport import TRANSPORT_ALIASES, pgmq
@@ -10,10 +12,25 @@ from pgmq.install import get_embedded_install_sql
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 # A lost queue message costs latency and no data (the rows are the message), so publishing need not wait for the disk.
+REDIS = ("redis://", "rediss://")
+LOOKED_AT = 8  # messages at either end of a queue
 UNSYNCED = "-c synchronous_commit=off"
 VISIBILITY_SECONDS = 600  # a message whose worker died comes back after this long; no task may run longer
+
+
+class Headers(msgspec.Struct, frozen=True):
+    task: str = ""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What matters of a task as kombu writes it."""
+
+    headers: Headers = Headers()
 
 
 class Channel(pgmq.Channel):
@@ -104,6 +121,29 @@ def reminded(queue: str, task: str) -> bool:
     except Error:  # no such queue yet, or no database: publishing makes the one, and meets with the other
         connection.close()
         return False
+
+
+def waits(queue: str, task: str) -> bool:
+    """Whether such a task lies in the queue and nobody has taken it: another would find nothing to do."""
+    if embedded():
+        return reminded(queue, task)
+    address = str(settings.CELERY_BROKER_URL)
+    return address.startswith(REDIS) and _listed(address, queue, task)
+
+
+def _listed(address: str, queue: str, task: str) -> bool:
+    """The same in Redis, where a queue is a list of JSON; among the newest and the oldest of it."""
+    try:
+        client = _redis(address)
+        newest, oldest = client.lrange(queue, 0, LOOKED_AT), client.lrange(queue, -LOOKED_AT, -1)
+    except RedisError:  # publishing meets with it too, and says so
+        return False
+    return any(msgspec.json.decode(text, type=Message).headers.task == task for text in (*newest, *oldest))
+
+
+@lru_cache(maxsize=1)
+def _redis(address: str) -> Redis:
+    return Redis.from_url(address, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1))
 
 
 def install(**_: object) -> None:

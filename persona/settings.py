@@ -187,6 +187,7 @@ PERSONA_INBOX_MOST_BYTES = env.number("PERSONA_INBOX_MOST_BYTES", 4 * 1024**3, l
 PERSONA_LEAST_FREE_BYTES = env.number("PERSONA_LEAST_FREE_BYTES", 256 * 1024**2)  # on the embedded server's disk
 PERSONA_RETENTION_DAYS = env.number("PERSONA_RETENTION_DAYS", 400, least=1, most=3_650)
 PERSONA_DEAD_LETTER_DAYS = env.number("PERSONA_DEAD_LETTER_DAYS", 90, least=1, most=3_650)
+PERSONA_DEDUPE_DAYS = env.number("PERSONA_DEDUPE_DAYS", 0, most=3_650)  # 0: as long as events are kept
 PERSONA_CHANGE_RETENTION_DAYS = env.number("PERSONA_CHANGE_RETENTION_DAYS", 30, least=1, most=3_650)  # the log
 PERSONA_VERIFY_INTERVAL = env.number("PERSONA_VERIFY_INTERVAL", 0)  # seconds between two of a project; 0: never
 PERSONA_SHARDS = env.number("PERSONA_SHARDS", 8, least=1, most=256)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
 from ingestion import partitions, receivers, retention, tasks
 from ingestion.models import Applied, AppliedBatch, DedupeKey, Event, WriterLane
@@ -74,6 +75,18 @@ def test_the_uids_of_a_dropped_time_are_forgotten(project: Project) -> None:
     DedupeKey.objects.filter(uid=DedupeKey.objects.values_list("uid", flat=True)[:1][0]).update(received_at=end - 1)
     retention.drop_expired(end)
     assert DedupeKey.objects.filter(project=project).count() == 1
+
+
+def test_a_shorter_horizon_forgets_uids_once_a_day(project: Project, settings: Settings) -> None:
+    apply_events(project, track("a", messageId="m"))
+    DedupeKey.objects.filter(project=project).update(received_at=19_969 * MS_PER_DAY)
+    night = 20_000 * MS_PER_DAY + 3 * retention.HOUR_MS
+    seen = []
+    for days, now in ((0, night), (30, night + retention.HOUR_MS), (40, night), (30, night)):
+        settings.PERSONA_DEDUPE_DAYS = days
+        retention.forget_keys(now)
+        seen.append(DedupeKey.objects.filter(project=project).count())
+    assert seen == [1, 1, 1, 0]
 
 
 def test_the_longest_retention_is_of_all_projects(project: Project) -> None:
