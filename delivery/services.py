@@ -28,6 +28,7 @@ from ingestion import log as applied
 from keys import sealed
 from keys.audit import Actor, record
 from keys.models import Project
+from keys.project_settings import keep
 from persona.lib import ids
 from persona.lib.outbound import Answer
 from persona.lib.problems import Problem, no_such_thing
@@ -79,6 +80,7 @@ def create_destination(
     start = applied.head(project.pk) if forwards else log.bounds(project.pk)[1]
     Cursor.objects.create(project=project, destination_id=destination.pk, seq=start)
     _follow(project)
+    publish_names(project)
     audit(destination, actor, "destination.created", kind=kind)
     return destination, shown
 
@@ -120,6 +122,7 @@ def delete_destination(*, destination: Destination, actor: Actor) -> None:
     Cursor.objects.filter(project=project, destination_id=number).delete()
     Attempt.objects.filter(project=project, destination_id=number).delete()
     _follow(project)
+    publish_names(project)
 
 
 @transaction.atomic
@@ -207,6 +210,13 @@ def _given_secret(destination: Destination, given: str) -> str:
 def _save(destination: Destination) -> None:
     destination.version += 1
     destination.save()
+    publish_names(destination.project)
+
+
+def publish_names(project: Project) -> None:
+    """The SDKs are told which destinations a project has. In the transaction that changes that."""
+    active = Destination.objects.filter(project=project, status=Destination.Status.ACTIVE).order_by("name")
+    keep(project, "destinations", list(active.values_list("name", flat=True)))
 
 
 def _follow(project: Project) -> None:

@@ -106,11 +106,14 @@ def _ends(verdict: Verdict) -> bool:
     return verdict.blame or bool(verdict.pause)
 
 
-def _by_profile(waiting: Iterable[Waiting]) -> list[list[Parcel]]:
-    chains: dict[object, list[Parcel]] = {}
+def _by_profile(waiting: Sequence[Waiting]) -> list[list[Parcel]]:
+    """What is about no profile (a gap) comes first, before all that it is about."""
+    notices = [one for one in waiting if one.profile_id is None]
+    if notices:
+        return [[Parcel([one], [_message(one)]) for one in notices]]
+    chains: dict[int | None, list[Parcel]] = {}
     for one in waiting:
-        owner = one.profile_id if one.profile_id is not None else ("alone", one.id)
-        chains.setdefault(owner, []).append(Parcel([one], [_message(one)]))
+        chains.setdefault(one.profile_id, []).append(Parcel([one], [_message(one)]))
     for chain in chains.values():
         chain.sort(key=lambda parcel: parcel.deliveries[0].seq)
     return list(chains.values())

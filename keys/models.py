@@ -36,7 +36,7 @@ class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ingest_rate: events a second for each key, sustained; ingest_burst: events at once;
     retention_days: how long events count; pk_streams: what a publishable key may read on the stream;
     sample_rate, flush_interval_ms, refresh_after (s), sampling: what the SDKs are told; flags too, by name: any value,
-    or a PersonaFlag.
+    or a PersonaFlag; destinations: names of the active ones, set by themselves.
     """
 
     ingest_rate: Annotated[int, msgspec.Meta(ge=0)] | None = None
@@ -48,6 +48,7 @@ class ProjectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     refresh_after: Annotated[int, msgspec.Meta(ge=1)] = 45
     flags: dict[str, Any] = {}
     sampling: list[SamplingRule] = []
+    destinations: list[str] = []
 
 
 def default_shards() -> int:

@@ -12,11 +12,12 @@ from keys.models import PersonaFlag, Project, ProjectSettings, SettingsVersion
 from keys.preconditions import etag
 from persona.lib.problems import Problem
 
+KEPT = frozenset({"destinations"})  # by what they are about; nobody sets them
 MOST_BYTES = 64 * 1024  # every process keeps the settings of all projects whose keys it uses
 
 
 def settings_etag(project: Project) -> str:
-    return etag("settings", project.slug, project.settings)
+    return etag("settings", project.slug, {key: value for key, value in project.settings.items() if key not in KEPT})
 
 
 @transaction.atomic
@@ -29,6 +30,8 @@ def change_settings(
     """
     found = Project.objects.select_for_update().get(pk=project.pk)
     check(found)
+    if set(changes) & KEPT:
+        raise Problem(400, "settings.invalid", "destinations: these are the names of the project's destinations.")
     merged = {key: value for key, value in {**found.settings, **changes}.items() if value is not None}
     found.settings = checked_settings(merged)
     found.save(update_fields=["settings"])
@@ -63,6 +66,12 @@ def checked_settings(given: Any) -> dict[str, Any]:
     if len(msgspec.json.encode(given)) > MOST_BYTES:
         raise Problem(400, "settings.invalid", f"At most {MOST_BYTES} bytes of settings as JSON.")
     return dict(given)
+
+
+def keep(project: Project, key: str, value: Any) -> None:
+    """Set one of KEPT, so that it reaches every process with the settings. In the transaction that changes it."""
+    found = Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.filter(pk=found.pk).update(settings={**found.settings, key: value})
 
 
 def depends(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """GET /api/v2/pipeline/config: how the SDKs of a project should behave. They ask again every `refreshAfter` seconds."""
 
 import hashlib
+from collections.abc import Collection
 from functools import lru_cache, partial
 
 import msgspec
@@ -14,6 +15,8 @@ from ingestion.caller import Headers, Reply, for_caller
 from ingestion.door import Door
 from keys.auth import Principal
 from keys.models import ProjectSettings
+from persona import flags
+from persona.lib.futures import mapped
 from persona.lib.wire import Answer, problem_answer
 
 READ_CONFIG = "stream:read"  # the scope
@@ -34,20 +37,34 @@ def config(headers: Headers, body: bytes) -> Reply:
     )
 
 
-def document(options: ProjectSettings, *, streaming: bool) -> dict[str, object]:
-    """What is sent. flags: the project's own, and two that say what the server itself does and always win."""
+def document(options: ProjectSettings, *, streaming: bool, member_of: Collection[str] = ()) -> dict[str, object]:
+    """What is sent. flags: the project's own, as they are for a member of those personas, and two that say what the
+    server itself does and always win."""
     return {
-        "flags": {**options.flags, "streaming": streaming, "sampleRate": options.sample_rate},
+        "flags": {
+            **flags.answered(options, set(member_of)),
+            "streaming": streaming,
+            "sampleRate": options.sample_rate,
+        },
         "flushIntervalMs": options.flush_interval_ms,
         "refreshAfter": options.refresh_after,
-        "sampling": [],
-        "destinations": [],
+        "sampling": msgspec.to_builtins(options.sampling),
+        "destinations": options.destinations,
     }
 
 
-def _answer(known: str, principal: Principal) -> Answer:
+def _answer(known: str, principal: Principal) -> Reply:
+    user = principal.session.user_id if principal.session else None
+    personal = flags.personal(principal.options) if user else {}
+    if user and personal:
+        found = flags.look_up(principal.project_id, user, personal)
+        return mapped(found, lambda member_of: _sent(known, principal, tuple(sorted(member_of))))
+    return _sent(known, principal, ())
+
+
+def _sent(known: str, principal: Principal, member_of: tuple[str, ...]) -> Answer:
     streaming = principal.kind == "sk" or principal.options.pk_streams != NO_STREAM
-    encoded = _encoded(msgspec.json.encode(principal.options), streaming)
+    encoded = _encoded(msgspec.json.encode(principal.options), streaming, member_of)
     headers = (("etag", encoded.etag), ("cache-control", "private, no-cache"))
     if _has(known, encoded.etag):
         return Answer(304, headers=headers)
@@ -55,10 +72,10 @@ def _answer(known: str, principal: Principal) -> Answer:
 
 
 @lru_cache(maxsize=1_000)
-def _encoded(options: bytes, streaming: bool) -> Encoded:
+def _encoded(options: bytes, streaming: bool, member_of: tuple[str, ...]) -> Encoded:
     """Once for each settings; the key is their text, because they may hold lists."""
     settings = msgspec.json.decode(options, type=ProjectSettings)
-    body = msgspec.json.encode(document(settings, streaming=streaming))
+    body = msgspec.json.encode(document(settings, streaming=streaming, member_of=member_of))
     return Encoded(body, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
 
 

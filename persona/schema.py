@@ -15,7 +15,6 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.plumbing import ResolvedComponent
 
 from persona.schema_shapes import ANSWERS, BODIES
 
@@ -50,6 +49,8 @@ PAGE_POLICY = (
     " form-action 'self'; frame-ancestors 'none'"
 )
 
+_used: set[type[msgspec.Struct]] = set()  # structs that views name
+
 
 class Problem(msgspec.Struct):
     """A refusal (RFC 9457). code: stable; type: leads to its heading."""
@@ -61,7 +62,7 @@ class Problem(msgspec.Struct):
     detail: str
 
 
-class StructExtension(OpenApiSerializerExtension):
+class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # its registration has no types
     """Structs of msgspec wherever a serializer may stand."""
 
     target_class = "msgspec.Struct"
@@ -71,18 +72,12 @@ class StructExtension(OpenApiSerializerExtension):
         return str(self.target.__name__)
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> Any:
-        (own,), components = msgspec.json.schema_components([self.target], ref_template=REF)
-        name = self.target.__name__
-        for other, schema in components.items():
-            if other != name:
-                part = ResolvedComponent(
-                    name=other, type=ResolvedComponent.SCHEMA, object=f"{self.target.__module__}.{other}", schema=schema
-                )
-                auto_schema.registry.register_on_missing(part)
-        return components.get(name, own)
+        """What it is made of is added by `complete`."""
+        _used.add(self.target)
+        return msgspec.json.schema_components([self.target], ref_template=REF)[1][self.target.__name__]
 
 
-class KeyScheme(OpenApiAuthenticationExtension):
+class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its registration has no types
     """A secret key of the project."""
 
     target_class = "keys.access.KeyAuthentication"
@@ -92,7 +87,7 @@ class KeyScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "A secret key (`sk_...`) of the project."}
 
 
-class PersonScheme(OpenApiAuthenticationExtension):
+class PersonScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its registration has no types
     """The token of a person."""
 
     target_class = "keys.access.PersonAuthentication"
@@ -105,7 +100,7 @@ class PersonScheme(OpenApiAuthenticationExtension):
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """A postprocessing hook: addresses without their optional slash, shapes of older views, refusals, examples."""
     schemas = result["components"].setdefault("schemas", {})
-    structs = [Problem, *ANSWERS.values(), *BODIES.values()]
+    structs = [Problem, *ANSWERS.values(), *BODIES.values(), *_used]
     schemas.update(msgspec.json.schema_components(structs, ref_template=REF)[1])
     result["paths"] = {address.rstrip("/") or "/": item for address, item in result["paths"].items()}
     examples = _examples()
@@ -121,7 +116,8 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def document() -> bytes:
     """The document as JSON, made once a process."""
-    return json.dumps(SchemaGenerator().get_schema(request=None, public=True)).encode()
+    made = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]  # it has no types
+    return json.dumps(made).encode()
 
 
 @require_safe
