@@ -192,6 +192,7 @@ class Changes(ProjectView):
         parameters=[
             OpenApiParameter("after", int),
             OpenApiParameter("persona", str, many=True),
+            OpenApiParameter("profile", str),
             OpenApiParameter("limit", int),
         ],
         responses=OpenApiTypes.OBJECT,
@@ -199,10 +200,12 @@ class Changes(ProjectView):
     def get(self, request: Request, project: str) -> Response:
         limit = number(request, "limit", PAGE, 1, MOST)
         after = number(request, "after", 0, 0, 2**62)
+        reference = request.query_params.get("profile")
+        profile_id = None if reference is None else self.profile(reference).pk
         oldest, head = log.bounds(self.project.pk)
         wanted = request.query_params.getlist("persona")
         personas = [self.persona(slug).pk for slug in wanted] if wanted else None
-        rows = log.after(self.project.pk, after, personas, limit)
+        rows = log.after(self.project.pk, after, personas, limit, profile_id)
         # Fewer rows than asked for: there was nothing else up to the head as it stood before they were read.
         following = rows[-1].seq if len(rows) == limit else max([head, *(row.seq for row in rows)])
         return Response(
