@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +30,6 @@ from listeners import Arrivals, Listeners  # noqa: E402 - found through the line
 from nchan import Nchan, is_here  # noqa: E402 - as above
 
 from persona.embedded import Postgres  # noqa: E402 - as above
-from persona.lib.sse import frame  # noqa: E402 - as above
 
 SERVER_CORE, LISTENER_CORE = 0, 1
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -94,10 +93,7 @@ def measure(server: Server, listeners: Listeners, *, streams: int, changes: int,
         for _ in range(at_once):
             begun.append(time.monotonic())
             server.push()
-        got = milliseconds(listeners.arrivals(), begun)
-        if os.environ.get("DBG"):
-            print(f"   first {min(got):.1f} median {statistics.median(got):.1f} last {max(got):.1f}")
-        taken += got
+        taken += milliseconds(listeners.arrivals(), begun)
         spent += cpu(server.pid) - before
     listeners.close()
     time.sleep(1)
@@ -118,15 +114,17 @@ def milliseconds(arrivals: Arrivals, begun: list[float]) -> list[float]:
 
 
 @contextmanager
-def persona(redis: str) -> Iterator[Server]:
-    """Its web process, with a throw-away PostgreSQL."""
+def stage(given: argparse.Namespace) -> Iterator[Callable[[], AbstractContextManager[Server]]]:
+    """A throw-away PostgreSQL, and Redis if it is wanted; gives what starts a web process on them."""
     base = Path(tempfile.mkdtemp(prefix="persona-bench-"))
     base.chmod(0o755)
-    postgres = Postgres(base, durable=True).start()
-    os.environ |= {"DATABASE_URL": postgres.dsn(), "DJANGO_SETTINGS_MODULE": "persona.settings", "REDIS_URL": redis}
-    os.environ |= {"PERSONA_LOG_LEVEL": "WARNING", "PERSONA_SECRET_KEY": "bench" * 10, "PERSONA_HOME": str(base)}
-    os.environ |= {"PERSONA_STREAM_LIMIT": "20000", "PERSONA_STREAM_PROJECT_LIMIT": "20000"}
-    try:
+    with ExitStack() as held:
+        held.callback(shutil.rmtree, base, ignore_errors=True)
+        postgres = Postgres(base, durable=True).start()
+        held.callback(postgres.stop)
+        redis = held.enter_context(redis_server()) if given.redis else ""
+        os.environ |= {"DATABASE_URL": postgres.dsn(), "DJANGO_SETTINGS_MODULE": "persona.settings", "REDIS_URL": redis}
+        os.environ |= {"PERSONA_LOG_LEVEL": "WARNING", "PERSONA_SECRET_KEY": "bench" * 10, "PERSONA_HOME": str(base)}
         django.setup()
         from django.core.management import call_command  # models need the line above
 
@@ -135,17 +133,20 @@ def persona(redis: str) -> Iterator[Server]:
 
         call_command("migrate", verbosity=0)
         shop = Shop(Project.objects.create(slug="bench", name="bench"))
-        port = free_port()
-        head = f"GET /api/v2/pipeline/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {shop.sk}\r\n\r\n"
-        process = started(port)
-        try:
-            yield Server("persona", port, process.pid, head.encode(), shop.append)
-        finally:
-            process.terminate()
-            process.wait()
+        yield lambda: persona(shop.sk, shop.append)
+
+
+@contextmanager
+def persona(key: str, push: Callable[[], object]) -> Iterator[Server]:
+    """Its web process."""
+    port = free_port()
+    process = started(port)
+    head = f"GET /api/v2/pipeline/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n"
+    try:
+        yield Server("persona", port, process.pid, head.encode(), push)
     finally:
-        postgres.stop()
-        shutil.rmtree(base, ignore_errors=True)
+        process.terminate()
+        process.wait()
 
 
 def started(port: int) -> subprocess.Popen[bytes]:
@@ -209,16 +210,21 @@ def compare(name: str, results: dict[str, Result]) -> None:
         print(f"{'':28} ratio    {', '.join(ratios)}", flush=True)
 
 
-def run(given: argparse.Namespace, servers: list[Server]) -> None:
+def run(given: argparse.Namespace, *, beside: bool) -> None:
+    """New servers for every row: what one row has left in their memory is no part of the next."""
+    rows = [(f"1 change, {n:,} streams", n, given.changes, 1) for n in given.streams]
+    rows += [(f"{given.burst} changes, 1,000 streams", 1_000, 1, given.burst)] if given.burst else []
     listeners = Listeners(LISTENER_CORE)
     try:
-        for streams in given.streams:
-            sizes = {"streams": streams, "changes": given.changes, "at_once": 1}
-            compare(f"1 change, {streams:,} streams", {s.name: measure(s, listeners, **sizes) for s in servers})
-        sizes = {"streams": 1_000, "changes": 1, "at_once": given.burst}
-        if given.burst:
-            found = {s.name: measure(s, listeners, **sizes) for s in servers}
-            compare(f"{given.burst} changes, 1,000 streams", found)
+        with stage(given) as ours:
+            for name, streams, changes, at_once in rows:
+                results = {}
+                for begin in (ours, nchan) if beside else (ours,):
+                    with begin() as server:
+                        results[server.name] = measure(
+                            server, listeners, streams=streams, changes=changes, at_once=at_once
+                        )
+                compare(name, results)
     finally:
         listeners.stop()
 
@@ -236,16 +242,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if not given.alone and not is_here():
         print("nchan is not here (Debian: apt-get install nginx libnginx-mod-nchan): Persona alone")
-    beside = not given.alone and is_here()
-    assert len(frame(1, "segment.updated", DATA)) > len(DATA)
-    from contextlib import ExitStack
-
-    with ExitStack() as held:
-        url = held.enter_context(redis_server()) if given.redis else ""
-        servers = [held.enter_context(persona(url))]
-        if beside:
-            servers.append(held.enter_context(nchan()))
-        run(given, servers)
+    run(given, beside=not given.alone and is_here())
 
 
 if __name__ == "__main__":

@@ -93,7 +93,11 @@ def stage() -> Iterator[tuple[Postgres, Part, list[Part]]]:
         held.callback(lambda: redis.end())
         os.environ |= {"DATABASE_URL": postgres.dsn(), "REDIS_URL": f"redis://127.0.0.1:{port}/0"}
         os.environ |= {"DJANGO_SETTINGS_MODULE": "persona.settings", "PERSONA_SECRET_KEY": "bench" * 10}
-        os.environ |= {"PERSONA_HOME": str(base), "PERSONA_LOG_LEVEL": "CRITICAL", "PERSONA_STREAM_HEARTBEAT": "2"}
+        os.environ |= {
+            "PERSONA_HOME": str(base),
+            "PERSONA_LOG_LEVEL": os.environ.get("PERSONA_LOG_LEVEL", "CRITICAL"),
+            "PERSONA_STREAM_HEARTBEAT": "2",
+        }
         django.setup()
         from django.core.management import call_command  # models need the line above
 
@@ -107,6 +111,8 @@ def stage() -> Iterator[tuple[Postgres, Part, list[Part]]]:
 def run(minutes: float, seed: int) -> int:
     """0 when every client was told everything once and in order."""
     with stage() as (postgres, redis, webs):
+        from django.db import connection
+
         from keys.models import Project
         from segments.models import Persona
         from tests.stream import ordeal
@@ -122,6 +128,7 @@ def run(minutes: float, seed: int) -> int:
         ]
         blows = Blows(postgres, redis, webs, chance)
         end: list[int] = []
+        heard = threading.Event()
 
         def direct() -> None:
             until = time.monotonic() + minutes * 60
@@ -139,12 +146,18 @@ def run(minutes: float, seed: int) -> int:
             for writer in writers:
                 writer.join()
             end.append(shop.append(ring=False))
+            heard.wait()  # PostgreSQL ends with the thread that started it
 
         directing = threading.Thread(target=direct)
         directing.start()
-        asyncio.run(ordeal.all_of(clients, lambda: end[0] if end else None))
-        directing.join()
+        try:
+            asyncio.run(ordeal.all_of(clients, lambda: end[0] if end else None))
+        except TimeoutError as error:
+            print(f"never served to the end: {error}")
+        connection.close()  # it has seen restarts
         rows = ordeal.rows_of(shop)
+        heard.set()
+        directing.join()
         faults = [fault for client in clients for fault in client.faults(rows)]
         told = sum(len(client.told) for client in clients)
         print(f"seed {seed}: {len(rows)} changes, {told} frames to {CLIENTS} clients; {blows.counts}")
