@@ -190,7 +190,7 @@ def free_port() -> int:
 
 def wait_for(port: int) -> None:
     """Until something listens."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
             socket.create_connection(("127.0.0.1", port)).close()

@@ -148,7 +148,15 @@ def run(minutes: float, seed: int) -> int:
             end.append(shop.append(ring=False))
             heard.wait()  # PostgreSQL ends with the thread that started it
 
-        directing = threading.Thread(target=direct)
+        def direct_or_die() -> None:
+            try:
+                direct()
+            except BaseException as error:
+                print(f"the servers could not be directed: {error!r}", flush=True)
+                os.kill(os.getpid(), signal.SIGINT)
+                raise
+
+        directing = threading.Thread(target=direct_or_die)
         directing.start()
         try:
             asyncio.run(ordeal.all_of(clients, lambda: end[0] if end else None))
