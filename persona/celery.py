@@ -68,6 +68,8 @@ def _configuration() -> dict[str, Any]:
             "sweep": {"task": "segments.sweep", "schedule": 1.0, "options": {"expires": 2}},
             # The same for deliveries, and what times their next tries.
             "deliver": {"task": "delivery.deliver", "schedule": 1.0, "options": {"expires": 2}},
+            # A few pages at a time, where PERSONA_VERIFY_INTERVAL asks for it.
+            "verify": {"task": "segments.verify", "schedule": 60.0, "options": {"expires": 50}},
             # By the clock, not by an interval: beat may be restarted more often than an interval lasts.
             "ingestion": {"task": "ingestion.maintain", "schedule": crontab(minute="7"), "options": {"expires": 3_000}},
             "segments": {"task": "segments.maintain", "schedule": crontab(minute="37"), "options": {"expires": 3_000}},

@@ -82,6 +82,20 @@ MAIN = (
         by_project=True,
     ),
     Figure(
+        "persona_verify_differences",
+        "What the last verification of a project found to be wrong.",
+        """select p.slug, v.differences from segments_verifyresult v join keys_project p on p.id = v.project_id
+           where v.at is not null order by v.differences desc limit %(projects)s""",
+        by_project=True,
+    ),
+    Figure(
+        "persona_verify_at_seconds",
+        "When the last verification of a project ended, in seconds since 1970.",
+        """select p.slug, v.at / 1000.0 from segments_verifyresult v join keys_project p on p.id = v.project_id
+           where v.at is not null order by v.at limit %(projects)s""",
+        by_project=True,
+    ),
+    Figure(
         "persona_dead_letters",
         "Events of a project that could not be stored and are kept.",
         """select p.slug, count(*) from (select project_id from ingestion_deadletter limit %(counted)s) as kept

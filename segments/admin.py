@@ -8,12 +8,18 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
+from persona.lib.clock import rfc3339
 from persona.lib.problems import Problem
-from segments import services
+from segments import services, warnings
 from segments.models import Persona, PersonaVersion
+
+WARNINGS = {
+    "type_mismatch": "{path} met values of another type than it compares",
+    "capped": "of {path} there are more events than are looked at",
+}
 
 
 class RuleField(forms.JSONField):
@@ -70,12 +76,22 @@ class PersonaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at
     search_fields = ("name", "slug")
     ordering = ("project", "slug")
     show_full_result_count = False
-    readonly_fields = ("version", "created_at", "updated_at")
-    fields = ("project", "slug", "name", "status", "rule", "version", "created_at", "updated_at")
+    readonly_fields = ("version", "warnings", "created_at", "updated_at")
+    fields = ("project", "slug", "name", "status", "rule", "warnings", "version", "created_at", "updated_at")
 
     @admin.display(description="Live page")
     def live_page(self, persona: Persona) -> SafeString:
         return format_html('<a href="{}">Watch live</a>', reverse("live", args=[persona.project.slug]))
+
+    @admin.display(description="Warnings")
+    def warnings(self, persona: Persona) -> SafeString:
+        """Where the data is not what the rule compares, and since when."""
+        found = warnings.of_project(persona.project_id).get(persona.pk, []) if persona.pk else []
+        lines = (
+            (WARNINGS[one.kind].format(path=one.path), "at least " * one.at_least, one.profiles, rfc3339(one.since))
+            for one in found
+        )
+        return format_html_join("", "<p>{}: {}{} profiles, since {}</p>", lines) or mark_safe("None")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Persona]:
         return super().get_queryset(request).filter(deleted_at=None)

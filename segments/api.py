@@ -18,7 +18,7 @@ from keys.access import actor_of, project_of
 from keys.models import Project
 from persona.lib.clock import milliseconds, rfc3339
 from persona.lib.problems import Problem, no_such_thing
-from segments import log, services, watermark
+from segments import log, services, warnings, watermark
 from segments.insight import reading
 from segments.models import Persona
 
@@ -218,6 +218,7 @@ def shown(project: Project, personas: Iterable[Persona]) -> list[dict[str, Any]]
     mark = watermark.of_project(project.pk)
     sizes = reading.sizes(project.pk)
     progress = reading.progress(project.pk)
+    warned = warnings.of_project(project.pk)
     return [
         {
             "slug": persona.slug,
@@ -227,6 +228,7 @@ def shown(project: Project, personas: Iterable[Persona]) -> list[dict[str, Any]]
             "status": persona.status,
             "progress": progress.get(persona.pk, 1.0),
             "size": sizes.get(persona.pk, 0),
+            "warnings": [warning_shown(one) for one in warned.get(persona.pk, [])],
             "evaluated_through": rfc3339(mark.evaluated_through),
             "lag_ms": mark.lag_ms,
             "created_at": rfc3339(milliseconds(persona.created_at)),
@@ -234,6 +236,11 @@ def shown(project: Project, personas: Iterable[Persona]) -> list[dict[str, Any]]
         }
         for persona in personas
     ]
+
+
+def warning_shown(warned: warnings.Warned) -> dict[str, Any]:
+    """A warning on a persona as the API shows it."""
+    return {**warned._asdict(), "since": rfc3339(warned.since), "latest": rfc3339(warned.latest)}
 
 
 def change_shown(row: log.LogRow) -> dict[str, Any]:

@@ -13,18 +13,20 @@ from django.db import connection, transaction
 from psycopg import Cursor
 
 from persona.lib.log import get_logger
-from segments import changes, cursors, definitions, evaluator, facts, memberships
+from segments import changes, cursors, definitions, evaluator, facts, memberships, warnings
 from segments.changes import Decided
 from segments.definitions import Definition, Definitions
 from segments.facts import Wanted
 from segments.judge import DEFINITION, Current, judge
 from segments.models import Persona
 from segments.rules import Facts
+from segments.warnings import Noticed
 
 # Some 10 to 50 ms under the shard's lock: up to 500 profiles of one persona, 25 of 40 personas.
 PAGE = 500
 PAIRS = 1_000
 TOGETHER = 40
+LOOK = 5  # profiles of a page, or a tenth of them, of which it is asked what is odd about them
 
 # The row lock keeps two workers off one job; SKIP LOCKED lets them share a persona's shards.
 TAKE = """
@@ -74,12 +76,15 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What a page was: the jobs that went on, the profiles, whether they were the last; the personas that failed."""
+    """What a page was: the jobs that went on, the profiles, whether they were the last; the personas that failed, and
+    what was odd about some of the profiles at `now`."""
 
     jobs: list[Job]
     profiles: list[int]
     done: bool
+    now: int = 0
     failed: set[int] = msgspec.field(default_factory=set)
+    noticed: list[Noticed] = msgspec.field(default_factory=list)
 
 
 def backfill_some() -> int:
@@ -95,6 +100,7 @@ def backfill_some() -> int:
                 continue
             seen = _page(cursor, Job(*row))
         definitions.set_aside(project_id, seen.failed)
+        warnings.store(project_id, seen.noticed, seen.now)
         if seen.done:
             for job in seen.jobs:
                 _finish(job.project_id, job.persona_id, job.version)
@@ -138,18 +144,16 @@ def _judge_page(cursor: Cursor[tuple[Any, ...]], defined: Definitions, jobs: lis
     most = min(PAGE, PAIRS // len(jobs))
     cursor.execute(PROFILES, (project_id, shard, jobs[0].cursor, most))
     profiles = [profile for (profile,) in cursor.fetchall()]
-    failed: set[int] = set()
+    seen = Seen(jobs, profiles, len(profiles) < most, cursors.clock(cursor))
     if profiles:
-        changes.record(cursor, project_id, _judged(cursor, defined, jobs, profiles, failed))
-    return Seen(jobs, profiles, len(profiles) < most, failed)
+        changes.record(cursor, project_id, _judged(cursor, defined, seen))
+    return seen
 
 
-def _judged(
-    cursor: Cursor[tuple[Any, ...]], defined: Definitions, jobs: list[Job], profiles: list[int], failed: set[int]
-) -> list[Decided]:
-    """The verdicts; who cannot be judged is left where they are, and the persona is noted in `failed`."""
+def _judged(cursor: Cursor[tuple[Any, ...]], defined: Definitions, seen: Seen) -> list[Decided]:
+    """The verdicts; who cannot be judged is left where they are, and the persona is noted as failed."""
+    jobs, profiles, now = seen.jobs, seen.profiles, seen.now
     project_id, personas = jobs[0].project_id, frozenset(job.persona_id for job in jobs)
-    now = cursors.clock(cursor)
     plan = defined.plan(personas)
     current = memberships.stored(cursor, project_id, profiles, personas)
     due: dict[int, int] = {}
@@ -159,14 +163,17 @@ def _judged(
     wanted = {profile: Wanted(plan, due.get(profile, now)) for profile in profiles}
     known = facts.gather(cursor, project_id, wanted, retention=defined.retention, now=now)
     decided = []
+    looked_at = set(profiles[: max(LOOK, len(profiles) // 10)])
     for profile, fact in known.items():
         for job in jobs:
             definition, pair = defined.personas[job.persona_id], (profile, job.persona_id)
             try:
                 decided.append(_decided(definition, job, fact, current.get(pair), profile, now))
+                if profile in looked_at:
+                    seen.noticed.extend(warnings.notice(definition, profile, fact, now))
             except Exception:  # whatever a rule does on some data: the other personas of the page go on
                 log.exception("pair.not_judged", project=project_id, persona=job.persona_id, profile=profile)
-                failed.add(job.persona_id)
+                seen.failed.add(job.persona_id)
     return decided
 
 

@@ -33,6 +33,7 @@ class Definition(msgspec.Struct, frozen=True, gc=False):
     compiled: Compiled
     names: frozenset[str]
     any_event: bool
+    checks: tuple[rules.Check, ...]  # where values of a wrong type can be met
     on_traits: bool  # getting a userId is marked as a trait is
 
 
@@ -202,7 +203,8 @@ def parsed(persona: Persona, documents: Mapping[str, Any] | None = None) -> Rule
 
 def define(persona: Persona, documents: Mapping[str, Any] | None = None) -> Definition:
     """Compile one persona. Its rule was checked when it was saved. documents: what documents_of says, the default."""
-    compiled = rules.compile_rule(parsed(persona, documents))
+    rule = parsed(persona, documents)
+    compiled = rules.compile_rule(rule)
     return Definition(
         persona_id=persona.pk,
         version=persona.version,
@@ -210,5 +212,6 @@ def define(persona: Persona, documents: Mapping[str, Any] | None = None) -> Defi
         compiled=compiled,
         names=compiled.names - {"*"},
         any_event="*" in compiled.names,
+        checks=rules.checks(rule),
         on_traits=compiled.has_traits,
     )

@@ -13,7 +13,7 @@ from ingestion import stale
 from ingestion.stale import Mark
 from persona.lib import ids
 from persona.lib.log import get_logger
-from segments import changes, claim, cursors, definitions, facts, lookups, memberships
+from segments import changes, claim, cursors, definitions, facts, lookups, memberships, warnings
 from segments.changes import Decided
 from segments.claim import Work
 from segments.cursors import Rows
@@ -36,14 +36,16 @@ def evaluate_some() -> int:
             work = claim.claim(project_id)
             if work is not None:
                 _last_project = project_id
-                _evaluate(work)
+                defined, touched, known = _evaluate(work)
         if work is not None:
             definitions.set_aside(work.project_id, work.failed)
+            warnings.sample(work.project_id, defined, touched, known, work.now)
             return len(work.marks) + len(work.due)
     return 0
 
 
-def _evaluate(work: Work) -> None:
+def _evaluate(work: Work) -> tuple[Definitions, Mapping[int, frozenset[int]], Mapping[int, Facts]]:
+    """Judge and record; what was looked at, by whom, and what was known of them."""
     with cursors.raw_cursor() as cursor:
         defined = definitions.of_project(cursor, work.project_id)
         current = _stored(cursor, work, defined)
@@ -69,6 +71,7 @@ def _evaluate(work: Work) -> None:
             if pair[1] not in defined.personas and pair in current and pair[0] not in merged
         ]
         changes.record(cursor, work.project_id, decided)
+    return defined, touched, known
 
 
 def _stored(cursor: Rows, work: Work, defined: Definitions) -> dict[Pair, Current]:

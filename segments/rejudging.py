@@ -8,7 +8,7 @@ from django.db.models import F
 
 from keys.models import Project
 from persona.lib.log import get_logger
-from segments import definitions, publisher
+from segments import definitions, publisher, warnings
 from segments.models import Head, Persona
 from segments.rules import RuleError
 
@@ -27,6 +27,8 @@ def judge_all(personas: Iterable[Persona], *, silent: bool = False) -> None:
     queued = list(personas)
     # What was judged before is no judgment of this one: whoever moves now moves because of the definition.
     Persona.objects.filter(pk__in=[persona.pk for persona in queued]).update(revision=F("revision") + 1)
+    for project_id in {persona.project_id for persona in queued}:
+        warnings.forget(project_id, [persona.pk for persona in queued])
     for persona in queued:
         with connection.cursor() as cursor:
             jobs = [persona.project_id, persona.pk, persona.project.shards, persona.version, silent]

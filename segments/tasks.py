@@ -10,6 +10,7 @@ from segments import backfill as pages
 from segments import publisher, upkeep
 from segments.claim import marks_wait
 from segments.evaluator import evaluate_some
+from segments.verify import results
 
 BUDGET = 2.0  # seconds a task works before it makes room: a stop never waits longer
 YIELD = 0.02  # seconds between two pages of a backfill while live work waits: its lane is free only there
@@ -53,6 +54,13 @@ def maintain() -> None:
     """What has grown too old. Idempotent; hourly."""
     upkeep.prune_log()
     upkeep.follow_retentions()
+    upkeep.forget_warnings()
+
+
+@shared_task(name="segments.verify", ignore_result=True)
+def verify() -> None:
+    """A few pages of the project that was verified longest ago, if that is wanted; once a minute."""
+    results.verify_some()
 
 
 @signals.worker_process_init.connect

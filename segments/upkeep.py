@@ -9,7 +9,7 @@ from django.db import connection
 from keys.models import Project
 from persona.lib.clock import MS_PER_DAY
 from persona.lib.log import get_logger
-from segments import rejudging
+from segments import cursors, rejudging, warnings
 
 ROWS = 20_000  # a statement: short locks, little WAL at once
 
@@ -35,6 +35,14 @@ def prune_log() -> int:
 def follow_retentions() -> int:
     """Judge by PERSONA_RETENTION_DAYS as it is now, in every project that has none of its own; the personas."""
     return sum(rejudging.follow_retention(project) for project in Project.objects.order_by("id"))
+
+
+def forget_warnings() -> None:
+    """Warnings on personas that have not been seen again for long."""
+    with cursors.raw_cursor() as cursor:
+        now = cursors.clock(cursor)
+    for project_id in Project.objects.values_list("id", flat=True):
+        warnings.forget_old(project_id, now)
 
 
 def _prune(project_id: int) -> int:

@@ -1,6 +1,7 @@
 """The rule language: grammar, meaning and needs of a persona's rule. Pure: data in, data out."""
 
 from segments.rules.calendars import INF
+from segments.rules.checks import Check, checks, mismatched
 from segments.rules.engine import (
     Compiled,
     any_event,
@@ -25,6 +26,7 @@ __all__ = [
     "INF",
     "LANGUAGE",
     "RETENTION",
+    "Check",
     "Compiled",
     "Explanation",
     "Facts",
@@ -34,6 +36,7 @@ __all__ = [
     "Rule",
     "RuleError",
     "any_event",
+    "checks",
     "compile_rule",
     "compiled",
     "direction",
@@ -44,6 +47,7 @@ __all__ = [
     "has_traits",
     "members",
     "merge_needs",
+    "mismatched",
     "names",
     "needs",
     "parse",

@@ -72,9 +72,9 @@ class Explainer:
         scope = Scope(self.language, members, [])
         value = compile_node(node, scope)
         op = str(type(node).__struct_config__.tag)
-        below = tuple(self.node(each, members, f"{path}.{key}") for key, each in _below(node))
-        if below:
-            return self._told(path, op, value, scope, of=below)
+        nodes = tuple(self.node(each, members, f"{path}.{key}") for key, each in below(node))
+        if nodes:
+            return self._told(path, op, value, scope, of=nodes)
         detail = details.DETAILS[type(node)](node, self.facts, self.now, self.language)
         return self._told(path, op, value, scope, **detail._asdict())
 
@@ -109,7 +109,8 @@ def flips_at(value: Callable[[int], int], now: int) -> int | None:
     return None
 
 
-def _below(node: Node) -> Iterable[tuple[str, Node]]:
+def below(node: Node) -> Iterable[tuple[str, Node]]:
+    """The nodes of a gate, with the rest of their paths."""
     if isinstance(node, Not):
         return [("of", node.of)]
     return [(f"of[{index}]", each) for index, each in enumerate(node.of)] if isinstance(node, All | Any_) else []

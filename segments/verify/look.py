@@ -11,7 +11,7 @@ from typing import NamedTuple
 from django.db import transaction
 
 from ingestion import stale
-from segments import cursors, definitions, facts, memberships
+from segments import cursors, definitions, facts, memberships, warnings
 from segments.cursors import Rows
 from segments.definitions import Definition, Definitions
 from segments.facts import Wanted
@@ -21,6 +21,7 @@ from segments.models import Persona
 from segments.rules import INF, Facts
 from segments.verify import log
 from segments.verify.report import Difference, Report
+from segments.warnings import Noticed
 
 MARKS = "select at, items from ingestion_staleprofiles where project_id = %s"
 
@@ -54,6 +55,7 @@ def look(project_id: int, profiles: list[int], report: Report, *, at: int | None
             found = log.of_range(cursor, project_id, after=rows.after, upto=rows.upto, marked={*marked}, now=now)
             report.add(found)
     waiting = {profile: marked[profile] for profile in profiles if profile in marked}
+    noticed: list[Noticed] = []
     for profile, fact in known.items():
         of_profile = {persona: current.get((profile, persona)) for persona in settled}
         due = min((one.recheck_at for one in of_profile.values() if one and one.recheck_at is not None), default=INF)
@@ -62,6 +64,8 @@ def look(project_id: int, profiles: list[int], report: Report, *, at: int | None
             continue
         for persona, one in of_profile.items():
             _hold(report, defined.personas[persona], fact, (profile, persona), one, now, at)
+            noticed += warnings.notice(defined.personas[persona], profile, fact, now)
+    warnings.store(project_id, noticed, now)
     return Seen(now, waiting)
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 RULE = {"v": 1, "rule": viewed(2)}
 FIELDS = {
-    "slug", "name", "rule", "version", "status", "progress", "size", "evaluated_through", "lag_ms",
+    "slug", "name", "rule", "version", "status", "progress", "size", "warnings", "evaluated_through", "lag_ms",
     "created_at", "updated_at",
 }  # fmt: skip
 

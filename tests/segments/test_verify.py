@@ -1,19 +1,29 @@
 """What `manage.py verify` finds, and what it does not complain about."""
 
+import time
 from io import StringIO
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test import Client
+from pytest_django import Settings
 
 from ingestion.tasks import apply_some
 from keys.models import Project
 from persona.lib.clock import rfc3339
-from segments.models import Change, Membership
+from segments import tasks
+from segments.evaluator import evaluate_some
+from segments.insight import people
+from segments.models import Change, Membership, VerifyResult
+from segments.services import create_persona
+from segments.verify import passes, results
 from segments.verify.passes import verify
 from segments.verify.report import Report
 from tests.ingestion.applying import put, track
 from tests.segments.living import everyone_of, never, now_ms, persona, settle, viewed
+from tests.segments.traffic import traffic
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,6 +71,11 @@ def test_a_future_instant_is_judged_by_the_same_code(crowd: Project) -> None:
         ("update segments_change set seq = seq + 1 where seq = 2", "log"),
         ("delete from ingestion_event", "membership"),
         ("update ingestion_alias set profile_id = 999999", "orphan"),
+        ("update ingestion_event set profile_id = 999999", "orphan"),
+        ("update segments_persona set status = 'draft'", "orphan"),
+        ("update segments_persona set deleted_at = now()", "orphan"),
+        ("update ingestion_profile set merged_into = 1 where id = (select min(id) from ingestion_profile)", "orphan"),
+        ("update segments_head set last_seq = last_seq + 1", "log"),
     ],
 )
 def test_damage_is_found(crowd: Project, damage: str, kind: str) -> None:
@@ -84,6 +99,46 @@ def test_a_worker_that_never_comes_is_said(crowd: Project) -> None:
     assert "is a worker running" in whole(crowd, looks=2).differences[0].what
 
 
+def test_a_profile_that_is_always_busy_is_no_difference(crowd: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody looks at page after page while it is verified: at every look something is on its way."""
+    monkeypatch.setattr(passes, "PAUSE", 0)
+    reports = verify(crowd, looks=3)
+    for number in range(5):
+        put(crowd, track(userId="alice", messageId=f"busy-{number}"), received_at=now_ms())
+        apply_some()
+        report = next(reports)
+        evaluate_some()
+    for report in reports:  # noqa: B007 - the last one is the whole
+        pass
+    assert (report.differences, report.busy, report.done) == ([], 1, True)
+
+
+def test_a_persona_that_is_being_judged_anew_is_left_out_and_said_to_be(crowd: Project) -> None:
+    create_persona(project=crowd, slug="new", name="", rule={"v": 1, "rule": viewed(1)}, actor="alice")
+    report = whole(crowd)
+    assert (report.differences, report.left_out, report.pairs) == ([], 1, 3)
+
+
+def test_while_traffic_runs_nothing_differs(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events, timers, merges, traits and a changed rule, from threads of their own, while it is verified again and
+    again; people.PAGE is so small that the passes are long."""
+    monkeypatch.setattr(people, "PAGE", 7)
+    monkeypatch.setattr(passes, "PAUSE", 0.02)
+    persona(project, "keen", everyone_of(viewed(2, "PT2S"), never("checkout_completed", "PT1S")))
+    persona(project, "old", {"op": "trait", "path": "age", "cmp": "gte", "value": 5})
+    reports: list[Report] = []
+    deadline = time.monotonic() + 30
+    with traffic(project):
+        while (
+            not Change.objects.filter(project=project, cause="time").exists() or sum(r.pairs for r in reports) < 1_000
+        ):
+            reports.append(whole(project, looks=200))
+            assert time.monotonic() < deadline
+    assert [difference for report in reports for difference in report.differences] == []
+    settle()
+    assert whole(project).differences == []
+
+
 def test_a_member_from_before_the_kept_log_needs_no_row(crowd: Project) -> None:
     Membership.objects.filter(project=crowd, is_member=True).update(since=1)
     Change.objects.filter(project=crowd, seq=1).delete()
@@ -99,6 +154,47 @@ def test_the_command_says_it_and_fails_when_something_differs(crowd: Project) ->
     with pytest.raises(SystemExit) as ended:
         call_command("verify", "shop", stdout=out)
     assert ended.value.code == 1
+
+
+def metrics(client: Client, alice: User) -> dict[str, float]:
+    client.force_login(alice)
+    lines = (line.rpartition(" ") for line in client.get("/metrics").content.decode().splitlines() if line[0] != "#")
+    return {name: float(value) for name, _, value in lines if "verify" in name}
+
+
+def test_its_result_is_a_metric(crowd: Project, alice: User, client: Client) -> None:
+    assert metrics(client, alice) == {}
+    call_command("verify", "shop", stdout=StringIO())
+    label = '{project="shop"}'
+    found = metrics(client, alice)
+    assert found[f"persona_verify_differences{label}"] == 0
+    assert abs(found[f"persona_verify_at_seconds{label}"] - now_ms() / 1000) < 60
+    Membership.objects.filter(project=crowd).update(recheck_at=None)
+    with pytest.raises(SystemExit):
+        call_command("verify", "shop", stdout=StringIO())
+    assert metrics(client, alice)[f"persona_verify_differences{label}"] > 0
+
+
+def test_by_and_by_each_project_is_verified(
+    crowd: Project, other_project: Project, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert results.verify_some() == 0  # nobody has asked for it
+    settings.PERSONA_VERIFY_INTERVAL = 3_600
+    monkeypatch.setattr(people, "PAGE", 1)
+    monkeypatch.setattr(results, "BUDGET", 0.0)
+    turns = 0
+    while VerifyResult.objects.filter(at=None).exists() or not turns:
+        tasks.verify()
+        turns += 1
+        assert turns < 50
+    assert turns > 5
+    assert results.verify_some() == 0
+    assert dict(VerifyResult.objects.values_list("project__slug", "differences")) == {"shop": 0, "elsewhere": 0}
+    VerifyResult.objects.filter(project=crowd).update(at=1, running=b'{"from": "another release", "cursor": "x"}')
+    Membership.objects.filter(project=crowd).update(recheck_at=None)
+    monkeypatch.setattr(results, "BUDGET", 10.0)
+    assert results.verify_some() > 1
+    assert VerifyResult.objects.get(project=crowd).differences > 0
 
 
 @pytest.mark.parametrize("arguments", [("nowhere",), ("shop", "--at", "tomorrow"), ("shop", "--at", "2001-01-01")])

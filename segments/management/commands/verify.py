@@ -1,4 +1,4 @@
-"""Recompute a project's memberships from its events and say what differs. Changes nothing; usable on a live system."""
+"""Recompute a project's memberships from its events and say what differs. Usable on a live system: it moves nobody."""
 
 import sys
 from typing import Any
@@ -7,14 +7,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from keys.models import Project
 from persona.lib.clock import parse_instant
-from persona.lib.log import get_logger
 from segments import cursors
+from segments.verify import results
 from segments.verify.passes import verify
 from segments.verify.report import Report
 
 SHOWN = 50  # differences printed; the number says how many there are
-
-log = get_logger(__name__)
 
 
 class Command(BaseCommand):
@@ -45,11 +43,17 @@ class Command(BaseCommand):
             self.stdout.write(f"{difference.kind}: {difference.what}")
         if at is not None:
             self.stdout.write(f"{report.changes_at:,} memberships will be different then, if nothing happens.")
-        count = len(report.differences)
-        log.info("project.verified", project=project.pk, pairs=report.pairs, differences=count)
-        self.stdout.write(f"{report.profiles:,} profiles, {report.pairs:,} memberships: {count:,} differences")
-        if count:
+        self._left_out(report)
+        self.stdout.write(f"{report.profiles:,} profiles, {report.pairs:,} memberships: {report.count:,} differences")
+        results.keep(project.pk, report)
+        if report.count:
             sys.exit(1)
+
+    def _left_out(self, report: Report) -> None:
+        if report.busy:
+            self.stdout.write(f"{report.busy:,} profiles were left out: something happened to them at every look.")
+        if report.left_out:
+            self.stdout.write(f"{report.left_out:,} personas were left out: they are being judged anew.")
 
 
 def _instant(given: str | None) -> int | None:
