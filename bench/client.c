@@ -120,7 +120,7 @@ static int by_size(const void *a, const void *b) { return (*(float *)a > *(float
 
 int main(int argc, char **argv) {
     if (argc != 7) { fprintf(stderr, "client PORT CONNECTIONS SECONDS RATE FIRST FILE\n"); return 2; }
-    int n = atoi(argv[2]), poll = epoll_create1(0), open = 0;
+    int n = atoi(argv[2]), poll = epoll_create1(0), open = 0, turn = 0;
     double seconds = atof(argv[3]), rate = atof(argv[4]), began, ended;
     long started = 0;
     number = strtoull(argv[5], NULL, 10);
@@ -138,8 +138,9 @@ int main(int argc, char **argv) {
         struct epoll_event events[256];
         double passed = now() - began;
         int sending = passed < seconds;
-        for (int i = 0; sending && open < n && i < n && (rate == 0 || started < passed * rate); i++)
-            if (!lines[i]->busy) { begin(lines[i]); open++; started++; }
+        /* One after the other, so that none is idle for so long that the server closes it. */
+        for (int i = 0; sending && open < n && i < n && (rate == 0 || started < passed * rate); i++, turn = (turn + 1) % n)
+            if (!lines[turn]->busy) { begin(lines[turn]); open++; started++; }
         if (!sending && !open) break;
         if (passed > seconds + 60) { fprintf(stderr, "%d answers never came\n", open); return 1; }
         int ready = epoll_wait(poll, events, 256, rate ? 1 : 100);

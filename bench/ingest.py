@@ -48,6 +48,9 @@ async def app(scope, receive, send):
 """
 
 
+Server = tuple["subprocess.Popen[bytes]", int]  # and its port
+
+
 class Load(NamedTuple):
     """What one run of the client brought. cpu: seconds of processor of server and of PostgreSQL meanwhile."""
 
@@ -241,37 +244,29 @@ def stored(bench: Bench, project: Any, rates: argparse.Namespace) -> None:
         "\n| sustained | sent events/s | stored events/s | lag at the end, s | drained after, s | p99 ms of the 202 |"
     )
     print("|---|---|---|---|---|---|")
-    with ours(workers=True) as (server, port):
-        steady(bench, project, server, port, "one event a request", rates.single, 1, rates.seconds)
-        steady(bench, project, server, port, f"{BATCH} events a request", rates.batch, BATCH, rates.seconds)
+    with ours(workers=True) as server:
+        steady(bench, project, server, "one event a request", rate=rates.single, events=1, rates=rates)
+        steady(bench, project, server, f"{BATCH} events a request", rate=rates.batch, events=BATCH, rates=rates)
     fill(bench, project)
-    with ours(workers=True) as (server, port):
-        steady(bench, project, server, port, "4 personas, 100,000 profiles", rates.judged, 1, rates.seconds)
+    with ours(workers=True) as server:
+        steady(bench, project, server, "4 personas, 100,000 profiles", rate=rates.judged, events=1, rates=rates)
 
 
 def steady(
-    bench: Bench,
-    project: Any,
-    server: "subprocess.Popen[bytes]",
-    port: int,
-    name: str,
-    rate: int,
-    events: int,
-    seconds: int,
+    bench: Bench, project: Any, server: Server, name: str, *, rate: int, events: int, rates: argparse.Namespace
 ) -> None:
-    """`rate` events a second in requests of `events`, for `seconds`; counted exactly in the end."""
+    """`rate` events a second in requests of `events`; counted exactly when all is done, if that is within patience."""
     from segments.watermark import of_project
 
     before, first = count(project), time.monotonic()
-    load = bench.run(server, port, connections=64, seconds=seconds, events=events, rate=rate / events)
+    load = bench.run(*server, connections=64, seconds=rates.seconds, events=events, rate=rate / events)
     ended = time.monotonic()
     done, lag = count(project) - before, of_project(project.pk).lag_ms / 1_000
-    while of_project(project.pk).lag_ms:
-        assert time.monotonic() - ended < 120, "it is never drained"
+    while of_project(project.pk).lag_ms and time.monotonic() < ended + rates.patience:
         time.sleep(0.05)
     drained = time.monotonic() - ended
-    sent = load.accepted * events
-    assert count(project) - before == sent, f"{sent} acknowledged, {count(project) - before} stored"
+    sent, all_of_it = load.accepted * events, count(project) - before
+    assert all_of_it == sent or drained >= rates.patience, f"{sent} acknowledged, {all_of_it} stored"
     print(
         f"| {name:28} | {sent / load.seconds:,.0f} | {done / (ended - first):,.0f} | {lag:.1f} | {drained:.1f} |"
         f" {load.p99_ms:.0f} |",
@@ -315,6 +310,7 @@ def main() -> None:
     parser.add_argument("--part", choices=("accept", "stored", "all"), default="all")
     parser.add_argument("--seconds", type=int, default=60, help="of each sustained run")
     parser.add_argument("--burst", type=float, default=6, help="seconds of each run of the first part")
+    parser.add_argument("--patience", type=int, default=60, help="seconds for what is still to be done after each")
     parser.add_argument("--single", type=int, default=8_000, help="events a second, one a request")
     parser.add_argument("--batch", type=int, default=40_000, help=f"events a second, {BATCH} a request")
     parser.add_argument("--judged", type=int, default=3_000, help="events a second with personas")

@@ -107,10 +107,10 @@ def plain(answer: Got) -> Got:
     """Without what differs from request to request."""
     moving = {"ratelimit-remaining": "n", "ratelimit-reset": "n"}
     headers = {name: moving.get(name, value) for name, value in answer.headers.items()}
-    if answer.status == 202:
+    if b'"batchId"' in answer.body:
         document = answer.json()
         assert document.pop("batchId").startswith("b_")
-        return Got(202, headers, msgspec.json.encode(document))
+        return Got(answer.status, headers, msgspec.json.encode(document))
     return Got(answer.status, headers, answer.body)
 
 
