@@ -254,7 +254,7 @@ SIMPLE_JWT = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Persona",
     "VERSION": "1",
-    "DESCRIPTION": "Events in, live segments out. Refusals are problem documents; each code has a heading at /docs/errors.",
+    "DESCRIPTION": "Events in, live segments out. Refusals are problem documents; /docs/errors has a heading for each.",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": ["persona.schema.complete"],

@@ -1,0 +1,21 @@
+"""`manage.py export PROJECT > project.yml`"""
+
+from typing import Any
+
+import yaml
+from django.core.management.base import BaseCommand, CommandParser
+
+from keys.commands import one_line, the_project
+from persona.transfer import document
+
+
+class Command(BaseCommand):
+    help = "Personas and settings of a project as YAML, to standard output. `import` brings it back, here or elsewhere."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("project", help="slug of the project")
+
+    @one_line
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = document(the_project(options["project"]))
+        self.stdout.write(yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=100), ending="")
