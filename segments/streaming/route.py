@@ -64,7 +64,15 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await wire.send_answer(send, wire.problem_answer(problem), (*named, *readable))
             return
         await _start(send, opening.first, (*STREAM, *named, *readable))
-        await _hold(opening, receive, send, scope.get("extensions", {}).get(PIPE))
+        # What is not needed any more is held for hours otherwise, ten thousand times.
+        pipe = scope.get("extensions", {}).get(PIPE)
+        scope["headers"].clear()
+        del headers, named, readable, scope
+        connection = _connection(opening, send, pipe)
+        hub, follower = opening.hub, opening.follower
+        del opening
+        with hub.serving(connection, follower):
+            await _hold(connection, receive)
 
 
 def _problem(error: Exception) -> Problem:
@@ -115,10 +123,9 @@ async def _start(send: Send, first: Piece, headers: tuple[tuple[str, str], ...])
     await send({"type": "http.response.body", "body": opening, "more_body": True})
 
 
-async def _hold(opening: Opening, receive: Receive, send: Send, pipe: Pipe | None) -> None:
-    """Until the client leaves or the response has been ended; both arrive as a disconnect."""
+def _connection(opening: Opening, send: Send, pipe: Pipe | None) -> Connection:
     wanted = opening.wanted
-    connection = Connection(
+    return Connection(
         send=send,
         pipe=pipe,
         principal=wanted.principal,
@@ -128,10 +135,13 @@ async def _hold(opening: Opening, receive: Receive, send: Send, pipe: Pipe | Non
         held=None if wanted.grant is None else Held(wanted.grant.id, opening.holder),
         ends_in=wanted.ends_in,
     )
-    with opening.hub.serving(connection, opening.follower):
-        try:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-        except asyncio.CancelledError:
-            # The server stops, or a socket that takes no end is cut. This task is the server's own: it ends here.
-            connection.stop()
+
+
+async def _hold(connection: Connection, receive: Receive) -> None:
+    """Until the client leaves or the response has been ended; both arrive as a disconnect."""
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    except asyncio.CancelledError:
+        # The server stops, or a socket that takes no end is cut. This task is the server's own: it ends here.
+        connection.stop()

@@ -9,7 +9,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import Error, connection
 
@@ -140,8 +140,9 @@ async def all_of(clients: Sequence[Client], end: Callable[[], int | None]) -> No
         raise TimeoutError([(client.wish.query, client.last) for client in clients if client.last < (end() or 0)])
 
     watching = asyncio.create_task(watch())
-    listening = asyncio.gather(*(client.listen(end) for client in clients))
-    await asyncio.wait([watching, listening], return_when=asyncio.FIRST_COMPLETED)
+    listening = asyncio.ensure_future(asyncio.gather(*(client.listen(end) for client in clients)))
+    both: list[asyncio.Future[Any]] = [watching, listening]
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     if watching.done():
         watching.result()
     watching.cancel()

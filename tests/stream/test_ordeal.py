@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from segments.models import Persona
 from tests.stream import ordeal
+from tests.stream.listening import Frame
 from tests.stream.serving import served
 from tests.stream.shop import Shop
 
@@ -65,7 +66,7 @@ def test_a_fault_would_be_seen(shop: Shop) -> None:
     shop.append(5)
     rows = ordeal.rows_of(shop)
     client = ordeal.Client((), "", ordeal.WISHES[0], chance=random.Random(0), stay=1)
-    told = [ordeal.Frame(row.seq, "segment.updated", {"persona": row.persona, "op": row.op}) for row in rows]
+    told = [Frame(row.seq, "segment.updated", {"persona": row.persona, "op": row.op}) for row in rows]
     for wrong in (told[1:], [*told, told[-1]], [told[1], told[0], *told[2:]], []):
         client.told = list(wrong)
         assert client.faults(rows)
