@@ -5,7 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, re_path
 
 from keys import api_projects
-from persona import config, docs, errors, ingest_health, pages, schema, people, signin
+from persona import config, docs, errors, ingest_health, pages, people, schema, signin
 
 urlpatterns = [
     path("", pages.home, name="home"),

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from django.db import transaction
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from msgspec import UNSET, UnsetType
@@ -15,7 +16,9 @@ from rest_framework.views import APIView
 
 from ingestion.models import Alias, Profile
 from keys.access import actor_of, project_of
+from keys.idempotency import idempotent
 from keys.models import Project
+from keys.preconditions import etag, require_match
 from persona.lib.clock import milliseconds, rfc3339
 from persona.lib.problems import Problem, no_such_thing
 from segments import log, services, warnings, watermark
@@ -87,6 +90,7 @@ class Personas(ProjectView):
         return Response({"results": shown(self.project, found), "next": None})
 
     @extend_schema(operation_id="personas_create", request=OpenApiTypes.OBJECT, responses={201: OpenApiTypes.OBJECT})
+    @idempotent
     def post(self, request: Request, project: str) -> Response:
         new = body_as(request, NewPersona)
         persona = services.create_persona(
@@ -109,13 +113,18 @@ class PersonaDetail(ProjectView):
 
     @extend_schema(operation_id="personas_get", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, project: str, slug: str) -> Response:
-        return Response(self.shown(self.persona(slug)))
+        persona = self.persona(slug)
+        return Response(self.shown(persona), headers={"ETag": _etag(persona)})
 
     @extend_schema(operation_id="personas_change", request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
     def patch(self, request: Request, project: str, slug: str) -> Response:
         changes = msgspec.to_builtins(body_as(request, ChangedPersona))
-        persona = services.update_persona(persona=self.persona(slug), changes=changes, actor=actor_of(request))
-        return Response(self.shown(persona))
+        with transaction.atomic():
+            Project.objects.select_for_update().get(pk=self.project.pk)  # as every edit does, so that one waits here
+            persona = self.persona(slug)
+            require_match(request, _etag(persona))
+            persona = services.update_persona(persona=persona, changes=changes, actor=actor_of(request))
+        return Response(self.shown(persona), headers={"ETag": _etag(persona)})
 
     @extend_schema(operation_id="personas_delete", responses={204: None})
     def delete(self, request: Request, project: str, slug: str) -> Response:
@@ -211,6 +220,11 @@ class Changes(ProjectView):
         return Response(
             {"results": [change_shown(row) for row in rows], "next": following, "head": head, "oldest": oldest}
         )
+
+
+def _etag(persona: Persona) -> str:
+    """The same as long as nobody edits it; progress and size are no edits."""
+    return etag(persona.pk, persona.version, persona.name, persona.updated_at.isoformat())
 
 
 def shown(project: Project, personas: Iterable[Persona]) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from segments import api, api_imports, api_insight
+from segments import api, api_history, api_imports, api_insight
 
 urlpatterns = [
     re_path(r"^personas/?$", api.Personas.as_view()),
@@ -11,6 +11,8 @@ urlpatterns = [
     re_path(r"^personas/(?P<slug>[^/]+)/preview/?$", api_insight.Preview.as_view()),
     re_path(r"^personas/(?P<slug>[^/]+)/?$", api.PersonaDetail.as_view()),
     re_path(r"^personas/(?P<slug>[^/]+)/members/?$", api.Members.as_view()),
+    re_path(r"^personas/(?P<slug>[^/]+)/versions/?$", api_history.Versions.as_view()),
+    re_path(r"^personas/(?P<slug>[^/]+)/overlap/?$", api_history.Overlaps.as_view()),
     re_path(r"^personas/(?P<slug>[^/]+)/explain/?$", api_insight.Explain.as_view()),
     re_path(r"^profiles/?$", api.ProfileDetail.as_view()),
     path("profiles/<path:reference>", api.ProfileDetail.as_view()),
