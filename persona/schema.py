@@ -52,7 +52,7 @@ PAGE_POLICY = (
 _used: set[type[msgspec.Struct]] = set()  # structs that views name
 
 
-class Problem(msgspec.Struct):
+class ProblemDocument(msgspec.Struct):
     """A refusal (RFC 9457). code: stable; type: leads to its heading."""
 
     type: str
@@ -100,7 +100,7 @@ class PersonScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """A postprocessing hook: addresses without their optional slash, shapes of older views, refusals, examples."""
     schemas = result["components"].setdefault("schemas", {})
-    structs = [Problem, *ANSWERS.values(), *BODIES.values(), *_used]
+    structs = [ProblemDocument, *ANSWERS.values(), *BODIES.values(), *_used]
     schemas.update(msgspec.json.schema_components(structs, ref_template=REF)[1])
     result["paths"] = {address.rstrip("/") or "/": item for address, item in result["paths"].items()}
     examples = _examples()
@@ -149,7 +149,7 @@ def _content(struct: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _refusals(operation: dict[str, Any], *, writes: bool) -> None:
-    problem = {"application/problem+json": {"schema": {"$ref": REF.format(name=Problem.__name__)}}}
+    problem = {"application/problem+json": {"schema": {"$ref": REF.format(name=ProblemDocument.__name__)}}}
     for status, words in {**REFUSALS, **(REFUSALS_OF_WRITES if writes else {})}.items():
         operation["responses"].setdefault(status, {"description": words, "content": problem})
 

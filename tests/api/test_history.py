@@ -30,7 +30,8 @@ def test_every_rule_that_it_had(api: Api, shop: Project) -> None:
     assert [(one["version"], one["rule"]["rule"]["value"]) for one in found] == [(2, 3), (1, 1)]
     assert found[0]["author"].startswith("sk_live_")
     page = api.get("personas/seen/versions?limit=1")
-    assert [one["version"] for one in api.get(f"personas/seen/versions?limit=1&cursor={page['next']}")["results"]] == [1]
+    rest = api.get(f"personas/seen/versions?limit=1&cursor={page['next']}")["results"]
+    assert [one["version"] for one in rest] == [1]
 
 
 def test_who_is_also_in_another(api: Api, shop: Project) -> None:
