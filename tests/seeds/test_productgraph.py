@@ -48,7 +48,7 @@ OPTIONAL: Json = {
 }  # fmt: skip
 
 
-def event(number: int = 1, **more: Any) -> Json:
+def event(number: int = 1, /, **more: Any) -> Json:
     frame = {"event_id": f"evt_{number:03d}", "project_id": "proj_demo", "session.id": "sess_abc123"}
     return {**frame, "event.type": "page.view", "event.timestamp": "2024-01-15T10:30:00Z", **more}
 
