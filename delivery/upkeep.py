@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import connection
 
 from delivery import queue
+from keys import idempotency
 from keys.models import Project
 from persona.lib.clock import MS_PER_DAY
 from persona.lib.log import get_logger
@@ -28,7 +29,8 @@ log = get_logger(__name__)
 
 
 def keep_up() -> int:
-    """One round for all projects; the rows dropped."""
+    """One round for all projects; the deliveries dropped. What was kept of repeated requests goes too."""
+    idempotency.forget_old()
     now = queue.clock()
     return sum(_prune(project, now) for project in Project.objects.order_by("id").values_list("id", flat=True))
 
