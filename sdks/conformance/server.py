@@ -21,7 +21,6 @@ HELD_SECONDS = 30.0  # how long a connection is held open for a client that does
 CORS = {
     "Access-Control-Allow-Headers": "authorization, content-type, content-encoding, last-event-id, if-none-match",
     "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Expose-Headers": "Retry-After, ETag",
 }
 QUIET_CONFIG = {"flags": {"streaming": True, "sampleRate": 1.0}, "flushIntervalMs": 15000, "refreshAfter": 3600}
 
@@ -89,8 +88,8 @@ class Scripted:
         try:
             while await self._request(reader, writer):
                 pass
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # clients go when they like: that is what some cases are about
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # clients go when they like: that is what some cases are about; and the case may be over
         finally:
             writer.close()
 
@@ -153,6 +152,8 @@ class Scripted:
             if step["cut"] == "after":
                 self._store(batch)
             return False
+        if "html" in step:
+            return await self._page(writer, asked, step)
         status = step.get("status", 202)
         if status != 202 and _concerns(step, batch):
             return await self._refuse(writer, asked, step)
@@ -175,6 +176,14 @@ class Scripted:
         body = {"status": status, "code": step.get("code", "refused"), "detail": "The case says so."}
         return await self._answer(writer, status, body, asked, more)
 
+    async def _page(self, writer: asyncio.StreamWriter, asked: Asked, step: Mapping[str, Any]) -> bool:
+        """What stands between a client and its server says so in its own words."""
+        content = str(step["html"]).encode()
+        headers = {"Content-Type": "text/html", "Content-Length": str(len(content)), **_origin(asked)}
+        writer.write(_head(step.get("status", 200), headers) + content)
+        await writer.drain()
+        return True
+
     async def _config(self, writer: asyncio.StreamWriter, asked: Asked) -> bool:
         self.seen.config.append(asked)
         step = self._next("config", len(self.seen.config) - 1)
@@ -185,6 +194,8 @@ class Scripted:
     async def _stream(self, writer: asyncio.StreamWriter, asked: Asked) -> bool:
         self.seen.stream.append(asked)
         step = self._next("stream", len(self.seen.stream) - 1)
+        if "html" in step:
+            return await self._page(writer, asked, step)
         if "status" in step:
             return await self._refuse(writer, asked, step)
         headers = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked", **_origin(asked)}
@@ -226,7 +237,8 @@ def _head(status: int, headers: Mapping[str, str]) -> bytes:
 
 def _origin(asked: Asked) -> dict[str, str]:
     origin = asked.headers.get("origin")
-    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
+    exposed = {"Access-Control-Expose-Headers": "Retry-After, ETag", "Vary": "Origin"}
+    return {"Access-Control-Allow-Origin": origin, **exposed} if origin else {}
 
 
 def _concerns(step: Mapping[str, Any], batch: Sequence[Mapping[str, Any]]) -> bool:

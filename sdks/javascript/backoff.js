@@ -10,7 +10,7 @@ export class Backoff {
 
   next() {
     const bound = Math.min(this.cap, this.base * 2 ** Math.min(this.failures++, 30));
-    return Math.random() * bound;
+    return Math.max(Math.random() * bound, 1);
   }
 
   succeeded() {

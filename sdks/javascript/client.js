@@ -15,17 +15,19 @@ export const messageId = () => {
 };
 
 // What browser and server have in common. A place to keep things is {read(), write(value)}.
+// fault(error): an exception of the application's own callbacks, which must not end what goes on here.
 export class Client {
-  constructor(key, { url, fetch, unref, places, changed, ...given }) {
+  constructor(key, { url, fetch, unref, places, changed, fault, ...given }) {
     this.options = { ...DEFAULTS, onDrop: nothing, onError: nothing, ...given };
     this.places = places;
+    this.fault = fault;
     this.subscriptions = [];
-    this.http = new Http({ url, key: () => key, timeoutMs: this.options.timeoutMs, fetch, unref });
+    this.http = new Http({ url, key, timeoutMs: this.options.timeoutMs, fetch, unref });
     this.queue = new Queue(this.options.maxQueue, changed);
     this.config = new Config({ http: this.http, kept: places("config"), told: (body) => this.configured(body) });
     this.sender = new Sender({
       queue: this.queue, options: this.options, http: this.http, context: () => this.context(),
-      dropped: (name, code) => this.options.onDrop(name, code), failed: (code) => this.options.onError(code),
+      dropped: (name, code) => this.dropped(name, code), failed: (code) => this.tell(this.options.onError, code),
     });
   }
 
@@ -33,20 +35,44 @@ export class Client {
     return { library: this.library };
   }
 
-  configured() {}
+  configured(body) {
+    if (this.options.onFlags) this.tell(this.options.onFlags, { ...body.flags });
+  }
+
+  tell(callback, ...given) {
+    try {
+      callback(...given);
+    } catch (error) {
+      this.fault(error);
+    }
+  }
+
+  dropped(name, code) {
+    this.tell(this.options.onDrop, name, code);
+  }
 
   // False when the event was given up; a sampled one is not.
   put(type, name, fields) {
-    const event = { type, messageId: messageId(), timestamp: new Date().toISOString(), ...fields };
     const { sampleRate = 1 } = this.config.flags;
+    const event = { type, messageId: messageId(), timestamp: new Date().toISOString(), ...fields };
     if (SAMPLED.includes(type) && share(this.sampledBy(event)) >= sampleRate) return true;
-    const body = JSON.stringify(event), size = new TextEncoder().encode(body).length;
-    const refusal = this.closed ? "client.closed"
-      : size > MOST_EVENT_BYTES ? "event.too_large"
-      : this.queue.add({ name, id: event.messageId, body, size }) ? null : "queue.full";
-    if (refusal) this.options.onDrop(name, refusal);
+    const refusal = this.closed ? "client.closed" : this.refusal(name, event);
+    if (refusal) this.dropped(name, refusal);
     else this.sender.wake();
     return !refusal;
+  }
+
+  // Why it cannot wait with the others; null when it does.
+  refusal(name, event) {
+    let body;
+    try {
+      body = JSON.stringify(event);
+    } catch (error) { // a circle, a BigInt, a toJSON that throws
+      return "event.not_json";
+    }
+    const size = new TextEncoder().encode(body).length;
+    if (size > MOST_EVENT_BYTES) return "event.too_large";
+    return this.queue.add({ name, id: event.messageId, body, size }) ? null : "queue.full";
   }
 
   sampledBy(event) {
@@ -61,13 +87,19 @@ export class Client {
     return this.config.flags;
   }
 
-  subscribe({ personas = [], onReset = nothing } = {}, callback) {
+  // The next key of a rotation. What waits goes out with it at once; a subscription that the old one ended stays ended.
+  setKey(key) {
+    this.http.key = key;
+    this.http.wakeAll();
+  }
+
+  subscribe({ personas = [], onReset = nothing, kept = this.places("place." + personas.slice().sort()) } = {}, callback = nothing) {
     const subscription = new Subscription({
-      http: this.http, options: this.options, personas, kept: this.places("place." + personas.slice().sort()),
-      change: callback, reset: onReset, error: (code) => this.options.onError(code),
-      fault: (error) => setTimeout(() => { throw error; }), // seen by whoever watches errors; what follows goes on
+      http: this.http, options: this.options, personas, kept,
+      change: (change) => this.tell(callback, change), reset: (...range) => this.tell(onReset, ...range),
+      error: (code) => this.tell(this.options.onError, code), fault: (error) => this.fault(error),
     });
-    this.subscriptions.push(subscription);
+    this.subscriptions = [...this.subscriptions.filter((one) => !one.closed), subscription];
     return subscription;
   }
 
@@ -79,6 +111,6 @@ export class Client {
     this.sender.end();
     this.config.end();
     this.http.end();
-    for (const { name } of this.queue.clear()) this.options.onDrop(name, "client.closed");
+    for (const { name } of this.queue.clear()) this.dropped(name, "client.closed");
   }
 }

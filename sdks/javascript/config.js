@@ -17,8 +17,8 @@ export class Config {
     try {
       const { etag } = this.known;
       const response = await this.http.request(CONFIG, { method: "GET", headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store" });
-      if (response.ok) {
-        this.known = { etag: response.headers.get("etag"), body: await response.json() };
+      if (response.ok && response.body.flags) {
+        this.known = { etag: response.headers.get("etag"), body: response.body };
         this.kept.write(this.known);
         this.told(this.known.body);
       }

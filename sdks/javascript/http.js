@@ -7,9 +7,10 @@ export class Http {
   }
 
   headers(more) {
-    return { Authorization: `Bearer ${this.key()}`, ...more };
+    return { Authorization: `Bearer ${this.key}`, ...more };
   }
 
+  // {ok, status, headers, body}: the body is what its JSON says, {} where it is none of ours.
   async request(path, { headers, body, ...more }) {
     const abort = new AbortController();
     this.open.add(abort);
@@ -18,8 +19,7 @@ export class Http {
       const type = body === undefined ? {} : { "Content-Type": "application/json" };
       const options = { ...more, body, headers: this.headers({ ...type, ...headers }), signal: abort.signal };
       const response = await this.fetch(this.url + path, options);
-      const text = await response.text();
-      return { ok: response.ok, status: response.status, headers: response.headers, json: async () => JSON.parse(text) };
+      return { ok: response.ok, status: response.status, headers: response.headers, body: object(await response.text()) };
     } finally {
       clearTimeout(timer);
       this.open.delete(abort);
@@ -34,12 +34,12 @@ export class Http {
     if (this.ended) return Promise.resolve();
     return new Promise((resolve) => {
       const done = () => (clearTimeout(timer), this.sleeping.delete(done), resolve());
-      const timer = setTimeout(done, milliseconds);
+      const timer = this.later(done, milliseconds);
       this.sleeping.add(done);
     });
   }
 
-  // No pause any longer: the network is back.
+  // No pause any longer: the network is back, or there is another key.
   wakeAll() {
     this.sleeping.forEach((done) => done());
   }
@@ -50,3 +50,13 @@ export class Http {
     this.wakeAll();
   }
 }
+
+// A proxy or a hotel's sign-in page answers whatever it likes.
+export const object = (text) => {
+  try {
+    const value = JSON.parse(text);
+    return value && typeof value === "object" ? value : {};
+  } catch (error) {
+    return {};
+  }
+};

@@ -24,21 +24,23 @@ export class Queue {
     return true;
   }
 
-  // The oldest events that fit into one request. They stay here until `remove`.
-  first(most, bytes = MOST_BYTES) {
-    let size = ENVELOPE, count = 0;
-    while (count < Math.min(this.events.length, most, MOST_EVENTS)) {
-      size += this.events[count].size + 1;
-      if (count && size > bytes) break;
-      count++;
+  // The oldest events, but for those on their way, that fit into one request. They stay here until `remove`.
+  first(most, flying = new Set(), bytes = MOST_BYTES) {
+    const batch = [];
+    let size = ENVELOPE;
+    for (const event of this.events) {
+      if (flying.has(event)) continue;
+      size += event.size + 1;
+      if (batch.length >= Math.min(most, MOST_EVENTS) || (batch.length && size > bytes)) break;
+      batch.push(event);
     }
-    return this.events.slice(0, count);
+    return batch;
   }
 
   remove(batch) {
-    const gone = new Set(batch);
+    const gone = new Set(batch), before = this.events.length;
     this.events = this.events.filter((event) => !gone.has(event));
-    this.removed += batch.length;
+    this.removed += before - this.events.length;
     this.changed();
   }
 

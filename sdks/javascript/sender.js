@@ -1,8 +1,10 @@
 import { Backoff, retryAfter } from "./backoff.js";
 import { INGEST, MOST_EVENTS } from "./limits.js";
 
-const KEY_REFUSED = [401, 403];
-const BATCH_REFUSED = [400, 413, 415, 422];
+const LATER = [408, 425, 429]; // of those that say the client is wrong
+const TOO_LARGE = 413; // said by proxies, too
+const BATCH_REFUSED = [400, 415, 422];
+const KEEPALIVE_BYTES = 60_000; // a browser lets requests of 64 KB together outlive their page
 
 // Sends batches in order, each until it is taken or refused for good.
 // dropped(name, code): an event was given up; failed(code): something an operator should know.
@@ -11,6 +13,7 @@ export class Sender {
     Object.assign(this, { queue, options, http, context, dropped, failed });
     this.backoff = new Backoff(options.retryBaseMs, options.retryCapMs);
     this.most = MOST_EVENTS; // events a request; halved while the server refuses batches as a whole
+    this.flying = new Set(); // events of requests that are under way
     this.hurriedTo = 0; // everything up to this place leaves at once
     this.again = false; // the oldest batch was tried already: no waiting for company
     this.waiting = []; // flushes
@@ -19,7 +22,7 @@ export class Sender {
 
   // After each event: now when a batch is due, else when the interval has passed.
   wake() {
-    if (this.sending || this.ended || this.held || !this.queue.length) return;
+    if (this.sending || this.ended || this.held || this.queue.length <= this.flying.size) return;
     if (this.due()) this.start();
     else if (!this.timer) this.timer = this.http.later(() => this.start(), this.options.flushIntervalMs);
   }
@@ -39,32 +42,43 @@ export class Sender {
   }
 
   async run() {
+    let batch;
     do {
-      const batch = this.queue.first(this.most);
+      batch = this.queue.first(this.most, this.flying);
       const pause = batch.length ? await this.send(batch) : 0;
-      this.settle();
       if (pause) await this.http.sleep(pause);
-    } while (this.queue.length && this.due() && !this.ended && !this.held);
+    } while (batch.length && this.due() && !this.ended && !this.held);
+  }
+
+  // The page may end: what is not on its way goes at once, as much as may outlive it.
+  leave() {
+    const room = KEEPALIVE_BYTES - [...this.flying].reduce((sum, event) => sum + event.size, 0);
+    const batch = this.queue.first(MOST_EVENTS, this.flying, room);
+    if (this.held || this.ended || !batch.length || batch[0].size > room) return;
+    this.send(batch).then((pause) => this.http.later(() => this.wake(), pause));
   }
 
   // One request. The milliseconds to wait before the next.
   async send(batch) {
     this.again = true;
-    let response, answer;
+    batch.forEach((event) => this.flying.add(event));
     try {
-      response = await this.http.request(INGEST, { method: "POST", body: this.body(batch) });
-      answer = await response.json().catch(() => ({}));
+      const keepalive = batch.reduce((sum, event) => sum + event.size, 4_096) < KEEPALIVE_BYTES;
+      return this.understand(batch, await this.http.request(INGEST, { method: "POST", body: this.body(batch), keepalive }));
     } catch (error) { // no answer, whatever the reason
-      return Math.max(this.backoff.next(), 1);
+      return this.backoff.next();
+    } finally {
+      batch.forEach((event) => this.flying.delete(event));
+      this.settle();
     }
-    const code = (answer && answer.code) || `http.${response.status}`;
-    if (response.ok) this.taken(batch, answer);
-    else if (BATCH_REFUSED.includes(response.status)) this.refused(batch, code);
-    else {
-      if (KEY_REFUSED.includes(response.status)) this.failed(code);
-      return retryAfter(response.headers.get("retry-after")) || Math.max(this.backoff.next(), 1);
-    }
-    return 0;
+  }
+
+  understand(batch, { ok, status, headers, body }) {
+    const code = body.code || `http.${status}`;
+    if (ok && "accepted" in body) return this.taken(batch, body);
+    if (status === TOO_LARGE || (body.code && BATCH_REFUSED.includes(status))) return this.refused(batch, code);
+    if (status < 500 && !LATER.includes(status)) this.failed(code); // a key or an address that is wrong, or not our server
+    return retryAfter(headers.get("retry-after")) || this.backoff.next();
   }
 
   body(batch) {
@@ -73,24 +87,25 @@ export class Sender {
     return `{"sentAt":"${sentAt}","context":${context},"batch":[${batch.map((event) => event.body).join(",")}]}`;
   }
 
-  taken(batch, answer) {
+  taken(batch, { errors }) {
     this.again = false;
     this.backoff.succeeded();
     this.most = Math.min(this.most * 2, MOST_EVENTS);
     this.queue.remove(batch);
-    for (const { index, code } of (answer && answer.errors) || []) {
+    for (const { index, code } of errors || []) {
       if (batch[index]) this.dropped(batch[index].name, code || "event.refused");
     }
+    return 0;
   }
 
   // The server takes none of it: halve, until the one event that is to blame stands alone.
   refused(batch, code) {
-    if (batch.length > 1) {
-      this.most = Math.floor(batch.length / 2);
-      return;
+    if (batch.length > 1) this.most = Math.floor(batch.length / 2);
+    else {
+      this.queue.remove(batch);
+      this.dropped(batch[0].name, code);
     }
-    this.queue.remove(batch);
-    this.dropped(batch[0].name, code);
+    return 0;
   }
 
   // True when everything that waits now was taken, or refused for good, within the time.

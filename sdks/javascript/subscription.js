@@ -1,5 +1,6 @@
 import { Backoff, retryAfter } from "./backoff.js";
 import { Parser } from "./frames.js";
+import { object } from "./http.js";
 import { STREAM } from "./limits.js";
 
 const FOR_GOOD = [400, 401, 403, 404];
@@ -29,7 +30,7 @@ export class Subscription {
       } catch (error) { // the connection broke, was silent for too long, or could not be made
         pause = this.backoff.next();
       }
-      if (pause === null) return;
+      if (pause === null) return void (this.closed = true);
       if (!this.closed) await new Promise((resolve) => {
         const timer = setTimeout(resolve, pause);
         this.wake = () => (clearTimeout(timer), resolve());
@@ -49,6 +50,7 @@ export class Subscription {
       const address = this.http.url + STREAM + (query && "?" + query);
       const response = await this.http.fetch(address, { headers, signal: abort.signal, cache: "no-store" });
       if (!response.ok) return await this.refused(response);
+      if (!/event-stream/.test(response.headers.get("content-type"))) return this.backoff.next(); // not our server
       const reader = response.body.getReader(), decoder = new TextDecoder(), parser = new Parser();
       for (;;) {
         const { done, value } = await reader.read();
@@ -64,9 +66,9 @@ export class Subscription {
   }
 
   async refused(response) {
-    if (!FOR_GOOD.includes(response.status)) return retryAfter(response.headers.get("retry-after")) || this.backoff.next();
-    const problem = await response.json().catch(() => ({}));
-    this.error(problem.code || `http.${response.status}`);
+    const { code } = object(await response.text());
+    if (!code || !FOR_GOOD.includes(response.status)) return retryAfter(response.headers.get("retry-after")) || this.backoff.next();
+    this.error(code);
     return null;
   }
 

@@ -37,7 +37,15 @@ def node() -> Sequence[str]:
     return ["node", str(SDKS / "node" / "conformance" / "driver.mjs")]
 
 
-DRIVERS = (Driver("python", python), Driver("node", node, needs="node", package="nodejs"))
+def browser() -> Sequence[str]:
+    return [sys.executable, "-m", "tests.sdks.browser_driver"]
+
+
+DRIVERS = (
+    Driver("python", python),
+    Driver("node", node, needs="node", package="nodejs"),
+    Driver("browser", browser, needs="chromium", package="chromium"),
+)
 
 
 class Playing:
@@ -46,7 +54,7 @@ class Playing:
     def __init__(self, command: Sequence[str]) -> None:
         environ = {**os.environ, "PYTHONPATH": str(SDKS / "python")}
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, env=environ, stdin=pipe, stdout=pipe, text=True, bufsize=1)
+        self._process = subprocess.Popen(command, cwd=ROOT, env=environ, stdin=pipe, stdout=pipe, text=True, bufsize=1)
 
     def play(self, script: str) -> str:
         """What was heard. The driver's own limit on waits bounds this."""

@@ -1,11 +1,9 @@
 import { Client, messageId } from "../../javascript/client.js";
 import { share } from "../../javascript/config.js";
-import { INGEST, MOST_EVENTS } from "../../javascript/limits.js";
 import { Outbox } from "./outbox.js";
 import { place } from "./places.js";
 
 export const VERSION = "0.1.0";
-const KEEPALIVE_BYTES = 60_000; // a page that goes away may leave 64 KB behind
 const SOON = 100; // the first event of a page does not wait for others
 
 const LIMITS = { flushAt: 20, maxQueue: 1_000 };
@@ -14,20 +12,19 @@ const LIMITS = { flushAt: 20, maxQueue: 1_000 };
 // doNotTrack (heed the browser's wish), onDrop(name, code), onError(code), onFlags(flags).
 export class Browser extends Client {
   constructor(key, options) {
-    const prefix = `persona.${share(key).toString(36).slice(2, 10)}.`;
+    const prefix = `persona.${share(key).toString(36).slice(2, 10)}.`; // two projects on one page do not meet
     super(key, {
-      ...LIMITS, ...options, fetch: (...request) => fetch(...request),
-      places: (name) => place(prefix + name), changed: () => this.changedSoon(),
+      ...LIMITS, ...options, fetch: (...request) => fetch(...request), changed: () => this.changedSoon(),
+      fault: (error) => setTimeout(() => { throw error; }), // seen by whoever watches errors; what follows goes on
+      places: (name) => /^place/.test(name) ? place(prefix + name, undefined, "sessionStorage") : place(prefix + name, () => this.keeping),
     });
     this.library = { name: "@persona/browser", version: VERSION };
     this.followsConfig = !(options.flushIntervalMs >= 0);
     this.interval(this.config.known.body);
-    this.outbox = new Outbox(`${prefix}queue.`, messageId());
-    this.decided = this.places("consent");
-    this.hold();
+    this.outbox = new Outbox(`${prefix}queue.`, messageId(), (events) => this.adopted(events));
+    this.decided = place(prefix + "consent"); // a decision is kept without asking
     this.listen();
-    this.outbox.adopt((events) => events.forEach((event) => this.queue.add(event) && this.sender.wake()));
-    if (!this.sender.held) this.config.refresh();
+    this.hold();
   }
 
   // --- who it is ---
@@ -43,13 +40,13 @@ export class Browser extends Client {
     return this.places("user").read();
   }
 
-  identify(userId, traits = {}) {
+  identify(userId, traits = {}, more = {}) {
     this.places("user").write(userId);
-    return this.event("identify", "identify", { traits });
+    return this.event("identify", "identify", { traits, ...more });
   }
 
-  alias(userId, previousId) {
-    const sent = this.event("alias", "alias", { previousId: previousId || this.userId || this.anonymousId, userId });
+  alias(userId, previousId = this.userId || this.anonymousId, more = {}) {
+    const sent = this.event("alias", "alias", { ...more, previousId, userId });
     this.places("user").write(userId);
     return sent;
   }
@@ -62,20 +59,21 @@ export class Browser extends Client {
 
   // --- what happened ---
 
-  track(event, properties = {}) {
-    return this.event("track", event, { event, properties });
+  // `more`: userId, anonymousId, timestamp, context of this one event.
+  track(event, properties = {}, more = {}) {
+    return this.event("track", event, { event, properties, ...more });
   }
 
-  page(name, properties = {}) {
+  page(name, properties = {}, more = {}) {
     const seen = { path: location.pathname, url: location.href, title: document.title, referrer: document.referrer };
-    return this.event("page", "page", { name: name || document.title, properties: { ...seen, ...properties } });
+    return this.event("page", "page", { name: name || document.title, properties: { ...seen, ...properties }, ...more });
   }
 
-  event(type, name, fields) {
+  event(type, name, { context, ...fields }) {
     if (this.refusing) return false;
-    const ids = { anonymousId: this.anonymousId, ...(this.userId ? { userId: this.userId } : {}) };
-    const context = { page: { path: location.pathname, url: location.href, referrer: document.referrer, title: document.title } };
-    return this.put(type, name, { ...ids, ...fields, context });
+    const ids = { anonymousId: this.anonymousId, userId: this.userId || undefined };
+    const page = { path: location.pathname, url: location.href, referrer: document.referrer, title: document.title };
+    return this.put(type, name, { ...ids, ...fields, context: { page, ...context } });
   }
 
   context() {
@@ -88,26 +86,35 @@ export class Browser extends Client {
 
   // --- consent ---
 
+  // Until there is consent nothing is sent, and nothing but a decision is left on the device.
   hold() {
-    const wish = this.decided.read() || this.options.consent || "granted";
+    const decided = this.decided.read(), wish = decided || this.options.consent || "granted";
     const asked = navigator.doNotTrack === "1" || navigator.globalPrivacyControl;
-    this.refusing = wish === "denied" || !!(this.options.doNotTrack && asked && this.decided.read() !== "granted");
+    this.refusing = wish === "denied" || !!(this.options.doNotTrack && asked && decided !== "granted");
     this.sender.held = wish === "wait" || this.refusing;
+    this.keeping = !this.sender.held;
+    if (!this.keeping) return;
+    this.outbox.enter();
+    this.config.refresh();
   }
 
   optIn() {
     this.decided.write("granted");
+    if (this.keeping) return;
     this.hold();
+    ["anonymous", "user"].forEach((name) => this.places(name).read() && this.places(name).write(this.places(name).read()));
     this.changedSoon();
-    this.config.refresh();
     this.sender.wake();
   }
 
   // Nothing more is sent, and what waits is forgotten.
   optOut() {
     this.decided.write("denied");
+    this.outbox.leave();
+    this.config.end();
     this.hold();
     this.queue.clear();
+    this.outbox.forgetAll();
     this.reset();
   }
 
@@ -115,7 +122,7 @@ export class Browser extends Client {
 
   configured(body) {
     this.interval(body);
-    if (this.options.onFlags) this.options.onFlags(this.flags());
+    super.configured(body);
   }
 
   interval(body) {
@@ -138,34 +145,49 @@ export class Browser extends Client {
   }
 
   save() {
-    if (this.outbox && !this.sender.held) this.outbox.save(this.queue.events);
+    if (this.keeping && this.outbox.leaving) this.outbox.save(this.queue.events);
+  }
+
+  adopted(events) {
+    const known = new Set(this.queue.events.map(({ id }) => id));
+    const rest = events.filter((event) => !known.has(event.id) && !this.queue.add(event));
+    this.save();
+    this.sender.wake();
+    return rest;
   }
 
   listen() {
-    const leaving = () => document.visibilityState === "hidden" && this.leave();
-    addEventListener("visibilitychange", leaving, true);
-    addEventListener("pagehide", () => this.leave());
-    addEventListener("online", () => this.http.wakeAll());
-    addEventListener("pageshow", (event) => event.persisted && this.sender.wake());
+    this.heard = [
+      [document, "visibilitychange", () => document.visibilityState === "hidden" && this.leave()],
+      [window, "pagehide", () => this.keeping && (this.leave(), this.outbox.leave())],
+      [window, "pageshow", (event) => event.persisted && this.keeping && this.back()],
+      [window, "online", () => this.http.wakeAll()],
+    ];
+    this.heard.forEach(([from, name, act]) => from.addEventListener(name, act));
   }
 
   // As much as a page that goes away may send. It stays in the outbox until it is known to be taken: the next page of
   // this origin sends the rest, and what arrived twice is stored once.
   leave() {
     this.save();
-    if (this.sender.held || !this.queue.length) return;
-    const batch = this.queue.first(MOST_EVENTS, KEEPALIVE_BYTES);
-    const sent = this.http.request(INGEST, { method: "POST", body: this.sender.body(batch), keepalive: true });
-    sent.then((response) => response.ok && response.json(), () => null).then((answer) => answer && this.delivered(batch, answer));
+    this.http.wakeAll();
+    this.sender.leave();
   }
 
-  // The ordinary sender may have been quicker.
-  delivered(batch, answer) {
-    if (batch.every((event) => this.queue.events.includes(event))) this.sender.taken(batch, answer);
+  // By the back button. What another tab has adopted meanwhile is that one's to send.
+  back() {
+    const mine = new Set(this.outbox.kept().map(({ id }) => id));
+    this.queue.remove(this.queue.events.filter(({ id }) => !mine.has(id)));
+    this.outbox.enter();
+    this.save();
+    this.sender.wake();
   }
 
   async close(milliseconds) {
+    if (this.closed) return;
     await super.close(milliseconds);
-    this.outbox.save([]);
+    this.heard.forEach(([from, name, act]) => from.removeEventListener(name, act));
+    this.save();
+    this.outbox.leave();
   }
 }

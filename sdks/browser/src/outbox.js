@@ -1,36 +1,72 @@
 import { names, place } from "./places.js";
 
-const SILENT = 30_000; // without locks: a tab that has not been heard of for so long is gone
+const SILENT = 150_000; // without locks: a tab that has said nothing for so long has crashed (timers in the back rest for a minute)
+const BEAT = 20_000;
 
-// What one tab has tracked and not yet delivered, kept so that a tab which ends in the middle loses nothing: the next
-// one on the same origin adopts it. Whatever is sent twice by that has the same ids and is stored once.
+// What one tab has tracked and not yet delivered, kept so that a tab which ends in the middle loses nothing: another one
+// on the same origin adopts it, at once or when its page loads. Whatever is sent twice by that has the same ids and is
+// stored once. take(events): gives back those for which there was no room.
 export class Outbox {
-  constructor(prefix, tab) {
+  constructor(prefix, tab, take) {
     this.prefix = prefix;
-    this.mine = place(prefix + tab);
-    this.lock = prefix + tab;
-    const locks = navigator.locks;
-    // Held for as long as this tab lives: the browser itself says who is gone.
-    if (locks) locks.request(this.lock, () => new Promise(() => {}));
+    this.name = prefix + tab;
+    this.mine = place(this.name);
+    this.take = take;
+    this.events = [];
   }
 
-  save(events) {
-    if (events.length) this.mine.write({ at: Date.now(), events });
+  // The page is there (again). Holds a lock as long as it lives: the browser itself says who is gone.
+  enter() {
+    this.leaving = new AbortController();
+    const { signal } = this.leaving;
+    this.lock(this.name, () => new Promise((over) => (signal.aborted ? over() : signal.addEventListener("abort", over))), signal);
+    if (!navigator.locks) this.beat = setInterval(() => this.save(this.events), BEAT);
+    this.adopt();
+  }
+
+  // The page goes, perhaps to come back (the browser's back button): whoever is there may adopt what it leaves.
+  leave() {
+    clearInterval(this.beat);
+    this.save(this.events, 0);
+    if (this.leaving) this.leaving.abort();
+    this.leaving = null;
+  }
+
+  save(events, at = Date.now()) {
+    this.events = events;
+    if (events.length) this.mine.write({ at, events });
     else this.mine.forget();
   }
 
-  // What tabs that are gone have left behind, oldest first.
-  async adopt(take) {
+  // What is still mine after a while away.
+  kept() {
+    return (this.mine.read() || { events: [] }).events;
+  }
+
+  // What tabs that are gone have left; a tab that is still there is waited for.
+  adopt() {
     for (const name of names(this.prefix)) {
-      if (name === this.lock) continue;
-      if (navigator.locks) await navigator.locks.request(name, { ifAvailable: true }, (free) => free && this.move(name, take));
-      else if (Date.now() - (place(name).read() || {}).at > SILENT) this.move(name, take);
+      if (name === this.name) continue;
+      if (navigator.locks) this.lock(name, () => this.move(name), this.leaving.signal);
+      else if (Math.abs(Date.now() - (place(name).read() || {}).at) > SILENT) this.move(name);
     }
   }
 
-  move(name, take) {
+  lock(name, act, signal) {
+    if (!navigator.locks) return;
+    navigator.locks.request(name, { signal }, act).catch(() => {}); // the page goes, or its frame may have no locks
+  }
+
+  // Mine first, then gone there: never in neither place.
+  move(name) {
     const left = place(name).read();
-    if (left && left.events) take(left.events);
-    place(name).forget();
+    const rest = left && left.events ? this.take(left.events) : [];
+    if (rest.length) place(name).write({ at: 0, events: rest });
+    else place(name).forget();
+  }
+
+  // Nobody's any more.
+  forgetAll() {
+    names(this.prefix).forEach((name) => place(name).forget());
   }
 }

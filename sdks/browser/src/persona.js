@@ -1,13 +1,14 @@
 import { Browser, VERSION } from "./client.js";
 
-// Where this file came from is where events go, unless `url` says otherwise.
-const script = document.currentScript;
-const home = script && script.src ? new URL(script.src).origin : location.origin;
+// Where this file came from is where events go, unless `url` says otherwise. On a server that renders pages there is neither.
+const page = typeof document === "undefined" ? {} : document;
+const script = page.currentScript;
+const home = script && script.src ? new URL(script.src).origin : page.location ? page.location.origin : "";
 
 let client = null;
 let early = []; // calls before init, and those of the snippet before this file came
 
-const DEEDS = ["track", "identify", "page", "alias", "reset", "flush", "subscribe", "flags", "optIn", "optOut", "close"];
+const DEEDS = ["track", "identify", "page", "alias", "reset", "flush", "subscribe", "flags", "setKey", "optIn", "optOut", "close"];
 
 export const persona = {
   version: VERSION,

@@ -1,45 +1,48 @@
-// Where a browser remembers: localStorage, or memory where that is forbidden or full. Names are per key, so that two
-// projects on one page do not meet.
+// Where a browser remembers: localStorage or sessionStorage, or memory where that is forbidden, full, or not yet agreed to.
 const memory = {};
 
-const storage = () => {
+const storage = (area) => {
   try {
-    return window.localStorage;
+    return window[area];
   } catch (error) { // a sandboxed frame, or the reader forbids it
     return null;
   }
 };
 
-export const place = (name) => ({
+// `allowed()` says whether anything may be left on the device.
+export const place = (name, allowed = () => true, area = "localStorage") => ({
   read() {
+    if (name in memory) return memory[name]; // newer than what could not be overwritten
     try {
-      const text = storage().getItem(name);
-      return text === null ? memory[name] || null : JSON.parse(text);
+      return JSON.parse(storage(area).getItem(name));
     } catch (error) {
-      return memory[name] || null;
+      return null;
     }
   },
   write(value) {
+    memory[name] = value;
+    if (!allowed()) return;
     try {
-      storage().setItem(name, JSON.stringify(value));
+      storage(area).setItem(name, JSON.stringify(value));
       delete memory[name];
-    } catch (error) {
-      memory[name] = value;
+    } catch (error) { // in memory alone, then
     }
   },
   forget() {
     delete memory[name];
     try {
-      storage().removeItem(name);
+      storage(area).removeItem(name);
     } catch (error) { // it was in memory alone
     }
   },
 });
 
+// Everything that begins so, on the device or in memory.
 export const names = (prefix) => {
+  let kept = [];
   try {
-    return Object.keys(storage()).filter((name) => name.startsWith(prefix));
-  } catch (error) {
-    return [];
+    kept = Object.keys(storage("localStorage"));
+  } catch (error) { // memory alone
   }
+  return [...new Set([...kept, ...Object.keys(memory)])].filter((name) => name.startsWith(prefix));
 };

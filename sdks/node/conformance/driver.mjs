@@ -42,6 +42,7 @@ const play = async ({ url, key, options, do: steps }) => {
   for (const step of steps) {
     if ("flush" in step) await persona.flush(step.flush);
     else if ("close" in step) await persona.close(step.close);
+    else if ("setKey" in step) persona.setKey(step.setKey);
     else if ("unsubscribe" in step) await subscription.close();
     else if ("subscribe" in step) {
       const onReset = (oldest, head) => heard.resets.push({ oldest, head });

@@ -5,13 +5,14 @@ export const VERSION = "0.1.0";
 // A place that lasts as long as the process. A subscription's `cursor` option begins it elsewhere.
 const place = (value = null) => ({ read: () => value, write: (next) => { value = next; } });
 
-// Thread of one process: track() never waits for the network. close() before the end, or let the process end by itself.
+// One for a process: track() never waits for the network. close() before the end, or let the process end by itself.
 export class Persona extends Client {
   constructor(key, { url = "http://127.0.0.1:8000", config = false, ...options } = {}) {
     const places = new Map();
     super(key, {
       ...options, url, fetch: (...request) => fetch(...request),
-      unref: (timer) => timer,
+      unref: (timer) => timer.unref(), // a process that has nothing else to do ends, by way of `beforeExit`
+      fault: (error) => console.error("persona: a callback of the application failed:", error),
       places: (name) => places.get(name) || places.set(name, place()).get(name),
     });
     this.library = { name: "@persona/node", version: VERSION };
@@ -21,19 +22,27 @@ export class Persona extends Client {
   }
 
   track(event, properties = {}, who = {}) {
-    return this.put("track", event, { event, properties, ...plain(who) });
+    return this.put("track", event, { event, properties, ...who });
   }
 
   identify(userId, traits = {}, who = {}) {
-    return this.put("identify", "identify", { userId, traits, ...plain(who) });
+    return this.put("identify", "identify", { userId, traits, ...who });
   }
 
   page(name, properties = {}, who = {}) {
-    return this.put("page", "page", { name, properties, ...plain(who) });
+    return this.put("page", "page", { name, properties, ...who });
   }
 
   alias(userId, previousId, who = {}) {
-    return this.put("alias", "alias", { userId, previousId, ...plain(who) });
+    return this.put("alias", "alias", { userId, previousId, ...who });
+  }
+
+  // `cursor`: behind which id to begin, the `cursor` of an earlier subscription; without it, from now on.
+  subscribe({ cursor, ...options } = {}, callback) {
+    const kept = place(cursor);
+    const subscription = super.subscribe({ ...options, kept }, callback);
+    Object.defineProperty(subscription, "cursor", { get: kept.read });
+    return subscription;
   }
 
   async close(milliseconds) {
@@ -41,5 +50,3 @@ export class Persona extends Client {
     await super.close(milliseconds);
   }
 }
-
-const plain = ({ timestamp, ...who }) => (timestamp ? { ...who, timestamp: new Date(timestamp).toISOString() } : who);

@@ -75,6 +75,8 @@ def play(case: Mapping[str, Any]) -> Application:
             persona.flush(step["flush"])
         elif "close" in step:
             persona.close(step["close"])
+        elif "setKey" in step:
+            persona.set_key(step["setKey"])
         elif "subscribe" in step:
             subscription = persona.subscribe(heard.change, personas=step["subscribe"], on_reset=heard.reset)
         elif "unsubscribe" in step and subscription:

@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from persona_sdk.config import Config
 from persona_sdk.connection import Connection
 from persona_sdk.options import MOST_EVENT_BYTES, Options
 from persona_sdk.queue import Queue, Waiting
+from persona_sdk.sampling import share
 from persona_sdk.sender import Sender
 from persona_sdk.stream import Change, Subscription
 
+SAMPLED = frozenset({"track", "page", "screen"})  # never what says who somebody is
 log = logging.getLogger("persona_sdk")
 EXIT_MS = 5_000.0  # how long a program that ends waits for what it has tracked
 
@@ -25,6 +28,8 @@ class Persona:
 
     `on_drop(name, code)`: an event was given up (refused by the server, too large, queue full, closed).
     `on_error(code)`: something an operator should know, such as a key that is refused; the events are kept.
+    `on_flags(flags)`: the project's flags, at first and with every change; asked for with `config=True` alone, and
+    so is the sample rate that the project sets. An exception of any of these goes to the log of `persona_sdk`.
     """
 
     def __init__(
@@ -35,10 +40,14 @@ class Persona:
         options: Options | None = None,
         on_drop: Callable[[str, str], object] | None = None,
         on_error: Callable[[str], object] | None = None,
+        on_flags: Callable[[Mapping[str, Any]], object] | None = None,
+        config: bool = False,
     ) -> None:
         self._key, self._url = key, url.rstrip("/")
         self._options = options or Options()
-        self._on_drop, self._on_error = on_drop, on_error
+        self._on_drop, self._on_error, self._on_flags = on_drop, on_error, on_flags
+        self._asks = config
+        self._config: Config | None = None
         self._subscriptions: list[Subscription] = []
         self._closed = False
         self._start()
@@ -47,9 +56,21 @@ class Persona:
     def _start(self) -> None:
         self._queue = Queue(self._options.max_queue)
         self._sender = Sender(self._queue, self._options, self._connection(), dropped=self._drop, failed=self._fail)
+        if self._asks:
+            self._config = Config(self._connection(), self._options, told=self._flagged)
 
     def _connection(self) -> Connection:
-        return Connection(self._url, self._key)
+        return Connection(self._url, lambda: self._key)
+
+    def set_key(self, key: str) -> None:
+        """The next key of a rotation. What waits goes out with it at once."""
+        self._key = key
+        self._sender.hurry()
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """The project's flags as last heard; empty before, and without `config=True`."""
+        return dict(self._config.flags) if self._config else {}
 
     # --- events ---
 
@@ -94,22 +115,38 @@ class Persona:
         event = {
             "type": kind,
             "messageId": message_id or str(uuid.uuid4()),
-            "timestamp": (timestamp or datetime.now(timezone.utc)).isoformat(timespec="milliseconds"),
+            "timestamp": _instant(timestamp or datetime.now(timezone.utc)),
             **fields,
             **{name: value for name, value in given.items() if value is not None},
         }
-        body = json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode()
-        refusal = self._refusal(body)
-        if refusal is None and not self._queue.add(Waiting(name, event["messageId"], body)):
-            refusal = "queue.full"
+        if self._sampled_out(event):
+            return True
+        refusal = "client.closed" if self._closed else self._refusal(name, event)
         if refusal:
             self._drop(name, refusal)
         return refusal is None
 
-    def _refusal(self, body: bytes) -> str | None:
-        if self._closed:
-            return "client.closed"
-        return "event.too_large" if len(body) > MOST_EVENT_BYTES else None
+    def _sampled_out(self, event: Mapping[str, Any]) -> bool:
+        rate = self._config.flags.get("sampleRate", 1) if self._config else 1
+        who = event.get("userId") or event.get("anonymousId") or event["messageId"]
+        return event["type"] in SAMPLED and share(str(who)) >= rate
+
+    def _refusal(self, name: str, event: Mapping[str, Any]) -> str | None:
+        """Why it cannot wait with the others; None when it does."""
+        try:
+            body = json.dumps(
+                event, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain
+            ).encode()
+        except (
+            ValueError,
+            TypeError,
+            RecursionError,
+        ) as error:  # a circle, NaN, half a surrogate, a type of the caller's
+            log.warning("event %r cannot be sent: %s", name, error)
+            return "event.not_json"
+        if len(body) > MOST_EVENT_BYTES:
+            return "event.too_large"
+        return None if self._queue.add(Waiting(name, event["messageId"], body)) else "queue.full"
 
     def flush(self, timeout_ms: float = 10_000) -> bool:
         """Send everything that was tracked before. True when it was taken (or refused for good) within the time."""
@@ -149,6 +186,8 @@ class Persona:
         _living.discard(self)
         for subscription in self._subscriptions:
             subscription.close()
+        if self._config:
+            self._config.end()
         self._sender.flush(timeout_ms / 1_000)
         self._sender.end()
         for event in self._queue.clear():
@@ -162,13 +201,23 @@ class Persona:
 
     def _drop(self, name: str, code: str) -> None:
         log.warning("event %r was given up: %s", name, code)
-        if self._on_drop:
-            self._on_drop(name, code)
+        self._tell(self._on_drop, name, code)
 
     def _fail(self, code: str) -> None:
         log.error("the server refuses: %s", code)
-        if self._on_error:
-            self._on_error(code)
+        self._tell(self._on_error, code)
+
+    def _flagged(self, flags: Mapping[str, Any]) -> None:
+        self._tell(self._on_flags, dict(flags))
+
+    def _tell(self, callback: Callable[..., object] | None, *given: object) -> None:
+        """Whatever the application does there, what goes on here does not end by it."""
+        if callback is None:
+            return
+        try:
+            callback(*given)
+        except Exception:
+            log.exception("a callback failed")
 
     def _forked(self) -> None:
         """In the child of a fork: threads and sockets are the parent's, and so are the events that wait."""
@@ -180,10 +229,15 @@ class Persona:
 def _plain(value: object) -> str:
     """Instants and ids as text; anything else that JSON does not know is the caller's mistake."""
     if isinstance(value, datetime):
-        return value.isoformat()
+        return _instant(value)
     if isinstance(value, uuid.UUID):
         return str(value)
     raise TypeError(f"{type(value).__name__} cannot be sent: use str, int, float, bool, None, list, dict or datetime")
+
+
+def _instant(value: datetime) -> str:
+    """In UTC; without a zone it is local time, as everywhere in Python."""
+    return value.astimezone(timezone.utc).isoformat(timespec="milliseconds")
 
 
 def _ignored(*_: object) -> None:

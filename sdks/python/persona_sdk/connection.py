@@ -1,7 +1,7 @@
 """One HTTP client for one thread, whose waiting another thread can end."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -11,14 +11,31 @@ OPENED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.com
 
 
 class Connection:
-    """`client` for the one thread; `abort` for any other: a request under way ends with an httpx.HTTPError."""
+    """`client` for the one thread; `abort` for any other: a request under way ends with an httpx.HTTPError.
 
-    def __init__(self, url: str, key: str) -> None:
-        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    `key()` is asked for each request: keys rotate.
+    """
+
+    def __init__(self, url: str, key: Callable[[], str]) -> None:
         limits = httpx.Limits(max_connections=1)
+        headers = {"Content-Type": "application/json"}
         self.client = httpx.Client(base_url=url, headers=headers, follow_redirects=False, limits=limits)
-        self.extensions = {"trace": self._note}  # to go with every request
+        self._key = key
+        self._extensions = {"trace": self._note}
         self._open: Any = None  # httpcore's stream, as long as it may be read from
+
+    def request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> httpx.Request:
+        """Not yet sent, for `client.send`. `more`: timeout (seconds), content, params."""
+        allowed = {"Authorization": f"Bearer {self._key()}", **(headers or {})}
+        return self.client.build_request(method, path, headers=allowed, extensions=self._extensions, **more)
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.client.send(self.request("GET", path, **more))
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return self.client.send(self.request("POST", path, **more))
 
     def _note(self, event: str, info: Mapping[str, Any]) -> None:
         if event in OPENED:

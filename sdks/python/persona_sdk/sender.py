@@ -12,11 +12,14 @@ from persona_sdk.backoff import Backoff, retry_after
 from persona_sdk.connection import Connection
 from persona_sdk.options import MOST_EVENTS, Options
 from persona_sdk.queue import Queue, Waiting
+from persona_sdk.version import VERSION
 
 INGEST = "/api/v2/pipeline/ingest"
-KEY_REFUSED = frozenset({401, 403})
+LATER = frozenset({408, 425, 429})  # of those that say the client is wrong
+TOO_LARGE = 413  # said by proxies, too
 JOIN_SECONDS = 5.0
-BATCH_REFUSED = frozenset({400, 413, 415, 422})
+CONTEXT = json.dumps({"library": {"name": "persona-sdk", "version": VERSION}}).encode()
+BATCH_REFUSED = frozenset({400, 415, 422})
 
 
 class Sender:
@@ -38,7 +41,8 @@ class Sender:
         self._most = MOST_EVENTS  # events a request; halved while the server refuses batches as a whole
         self._flushing_to = 0  # everything up to this place leaves at once
         self._again = False  # the oldest batch was tried already: no waiting for company
-        self._ending = threading.Event()
+        self._ended = False
+        self._hurried = False  # no pause any longer
         self._thread = threading.Thread(target=self._run, name="persona-sender", daemon=True)
         self._thread.start()
 
@@ -52,11 +56,18 @@ class Sender:
 
     def end(self) -> None:
         """The thread ends with the request that is under way."""
-        self._ending.set()
         with self._queue.changed:
+            self._ended = True
             self._queue.changed.notify_all()
         self._connection.abort()
-        self._thread.join(JOIN_SECONDS)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(JOIN_SECONDS)
+
+    def hurry(self) -> None:
+        """The pause after a failure ends: there is another key."""
+        with self._queue.changed:
+            self._hurried = True
+            self._queue.changed.notify_all()
 
     # --- the thread ---
 
@@ -66,40 +77,45 @@ class Sender:
                 batch = self._queue.first(self._most)
                 pause = self._send(batch) if batch else 0.0
                 if pause:
-                    self._ending.wait(pause)
+                    self._pause(pause)
+
+    def _pause(self, seconds: float) -> None:
+        with self._queue.changed:
+            self._queue.changed.wait_for(lambda: self._ended or self._hurried, seconds)
+            self._hurried = False
 
     def _wait_for_work(self) -> bool:
         """Until a batch is due. False at the end."""
         changed, interval = self._queue.changed, self._options.flush_interval_ms / 1_000
         with changed:
-            changed.wait_for(lambda: len(self._queue) > 0 or self._ending.is_set())
+            changed.wait_for(lambda: len(self._queue) > 0 or self._ended)
             changed.wait_for(self._due, interval)
-        return not self._ending.is_set()
+        return not self._ended
 
     def _due(self) -> bool:
         hurried = self._again or self._flushing_to > self._queue.removed
-        return hurried or len(self._queue) >= self._flush_at or self._ending.is_set()
+        return hurried or len(self._queue) >= self._flush_at or self._ended
 
     def _send(self, batch: Sequence[Waiting]) -> float:
         """One request. The seconds to wait before the next."""
         self._again = True
         try:
-            response = self._connection.client.post(
-                INGEST,
-                content=_request(batch),
-                timeout=self._options.timeout_ms / 1_000,
-                extensions=self._connection.extensions,
-            )
+            response = self._connection.post(INGEST, content=_request(batch), timeout=self._options.timeout_ms / 1_000)
         except httpx.HTTPError:
             return self._backoff.seconds()
-        if response.is_success:
-            self._taken(batch, _json(response))
+        return self._understand(batch, response)
+
+    def _understand(self, batch: Sequence[Waiting], response: httpx.Response) -> float:
+        status, answer = response.status_code, _json(response)
+        code = str(answer.get("code") or f"http.{status}")
+        if response.is_success and "accepted" in answer:
+            self._taken(batch, answer)
             return 0.0
-        if response.status_code in BATCH_REFUSED:
-            self._refused(batch, _code(response))
+        if status == TOO_LARGE or (status in BATCH_REFUSED and "code" in answer):
+            self._refused(batch, code)
             return 0.0
-        if response.status_code in KEY_REFUSED:
-            self._failed(_code(response))
+        if status < 500 and status not in LATER:  # a key or an address that is wrong, or not our server
+            self._failed(code)
         return retry_after(response.headers.get("retry-after")) or self._backoff.seconds()
 
     def _taken(self, batch: Sequence[Waiting], answer: Any) -> None:
@@ -123,7 +139,7 @@ class Sender:
 def _request(batch: Sequence[Waiting]) -> bytes:
     sent_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     events: list[bytes] = [event.body for event in batch]
-    return b'{"sentAt":%b,"batch":[%b]}' % (json.dumps(sent_at).encode(), b",".join(events))
+    return b'{"sentAt":"%b","context":%b,"batch":[%b]}' % (sent_at.encode(), CONTEXT, b",".join(events))
 
 
 def _json(response: httpx.Response) -> Any:
@@ -138,7 +154,3 @@ def _errors(answer: Any) -> Iterator[tuple[int, str]]:
     for error in answer.get("errors") or ():
         if isinstance(error, dict) and isinstance(error.get("index"), int):
             yield error["index"], str(error.get("code") or "event.refused")
-
-
-def _code(response: httpx.Response) -> str:
-    return str(_json(response).get("code") or f"http.{response.status_code}")

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -89,18 +90,14 @@ class Subscription:
         watchdog = self._options.watchdog_ms / 1_000
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": self.cursor} if self.cursor is not None else {})}
         timeout = httpx.Timeout(self._options.timeout_ms / 1_000, read=watchdog)
-        with self._connection.client.stream(
-            "GET",
-            STREAM,
-            params={"persona": self._personas},
-            headers=headers,
-            timeout=timeout,
-            extensions=self._connection.extensions,
-        ) as response:
-            if response.status_code in FOR_GOOD:
-                self._on_error(_code(response))
+        request = self._connection.request(
+            "GET", STREAM, params={"persona": self._personas}, headers=headers, timeout=timeout
+        )
+        with closing(self._connection.client.send(request, stream=True)) as response:
+            if response.status_code in FOR_GOOD and (code := _code(response)):
+                self._call(self._on_error, code)
                 return None
-            if not response.is_success:
+            if "event-stream" not in response.headers.get("content-type", ""):  # refused for now, or not our server
                 return retry_after(response.headers.get("retry-after")) or self._backoff.seconds()
             self._read(response)
         return self._backoff.seconds()
@@ -143,8 +140,9 @@ class Subscription:
             self._on_fault(error)
 
 
-def _code(response: httpx.Response) -> str:
+def _code(response: httpx.Response) -> str | None:
+    """None: a proxy said that, not the server."""
     try:
         return str(json.loads(response.read())["code"])
     except (ValueError, KeyError, TypeError):
-        return f"http.{response.status_code}"
+        return None
