@@ -23,16 +23,25 @@ join ingestion_eventname n on n.project_id = h.project_id and n.id = h.name_id
 where h.project_id = %(project)s and h.hour >= %(start)s and h.stored > 0
 group by 1 order by 2 desc, 1 limit %(most)s
 """
-# Who was merged since counts as whom they were merged into. Distinct rows first: counting distinct values would sort.
+# By the bucket: its rows, less those of people who were merged into another with a row in it.
 ACTIVE = """
-with active as materialized (
-    select distinct a.{column} as bucket, coalesce(p.merged_into, a.profile_id) as who
-    from {table} a
-    left join ingestion_profile p
-        on p.project_id = a.project_id and p.id = a.profile_id and p.merged_into is not null
-    where a.project_id = %(project)s and a.{column} >= %(start)s)
-select bucket, count(*) from active group by 1
-union all select null, count(*) from (select distinct who from active) as people
+select a.{column}, count(*) - coalesce((
+    select sum(n - 1 + has_own)::bigint from (
+        select count(*) as n, exists (
+            select from {table} own where own.project_id = %(project)s and own.{column} = merged.{column}
+                and own.profile_id = merged.merged_into)::int as has_own
+        from (select l.{column}, p.merged_into from ingestion_profile p
+              join {table} l on l.project_id = p.project_id and l.profile_id = p.id
+              where p.project_id = %(project)s and p.merged_into is not null and l.{column} = a.{column}) as merged
+        group by merged.{column}, merged.merged_into) as twice), 0)
+from {table} a where a.project_id = %(project)s and a.{column} >= %(start)s group by a.{column}
+"""
+# Distinct rows first: counting distinct values would sort all of them.
+EVERYBODY = """
+select count(distinct coalesce(p.merged_into, a.profile_id))
+from (select distinct profile_id from {table} where project_id = %(project)s and {column} >= %(start)s) as a
+left join ingestion_profile p
+    on p.project_id = %(project)s and p.id = a.profile_id and p.merged_into is not null
 """
 
 
@@ -58,19 +67,20 @@ def of_window(project_id: int, name: str) -> dict[str, object]:
     start = now - now % window.step - (window.buckets - 1) * window.step
     asked = {"project": project_id, "start": start, "step": window.step, "most": MOST_TYPES}
     counts = {bucket: int(count) for bucket, count in _rows(COUNTS, asked)}
-    active = dict(_rows(ACTIVE.format(table=window.table, column=window.column), asked))
+    place = {"table": window.table, "column": window.column}
+    active = dict(_rows(ACTIVE.format(**place), asked))
     types = [{"event_type": kind, "count": int(count)} for kind, count in _rows(TYPES, asked)]
     return {
         "window": name,
         "total_events": sum(counts.values()),
-        "unique_users": active.get(None, 0),
+        "unique_users": _rows(EVERYBODY.format(**place), asked)[0][0],
         "timeseries": list(_series(range(start, now + 1, window.step), counts, active)),
         "event_types": types,
     }
 
 
 def _series(
-    buckets: Iterable[int], counts: Mapping[int, int], active: Mapping[Any, int]
+    buckets: Iterable[int], counts: Mapping[int, int], active: Mapping[int, int]
 ) -> Iterable[dict[str, object]]:
     for bucket in buckets:
         at = datetime.fromtimestamp(bucket // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
