@@ -132,7 +132,10 @@ def run(minutes: float, seed: int) -> int:
 
         def direct() -> None:
             until = time.monotonic() + minutes * 60
-            goes_on = lambda: time.monotonic() < until  # noqa: E731 - said once, needed by all
+
+            def goes_on() -> bool:
+                return time.monotonic() < until
+
             given = [(shop, rare, random.Random(chance.random()), goes_on) for _ in range(WRITERS)]
             writers = [
                 threading.Thread(target=ordeal.write, args=one, kwargs={"lost_bells": LOST_BELLS, "pause": 0.02})

@@ -83,7 +83,7 @@ class Bench:
         heard: dict[str, float] = ours.recv()
         reader.join()
         with psycopg.connect(self.stack.database_url) as database:
-            public = dict(database.execute(PEOPLE).fetchall())
+            public: dict[str, str] = dict(database.execute(PEOPLE).fetchall())
         missing = [user for user in users if public[user] not in heard]
         assert not missing, f"{len(missing)} never came"
         taken = [(heard[public[user]] - one.at) * 1_000 for user, one in zip(users, sent, strict=True)]
