@@ -83,7 +83,7 @@ def routes() -> Iterator[tuple[str, str]]:
     """Methods and addresses below /api/projects/{project}/."""
     rooms = (api_urls, letter_urls, key_urls, delivery_urls, top_urls)
     for route in (route for room in rooms for route in room.urlpatterns):
-        view = route.callback.view_class  # type: ignore[attr-defined]  # as_view puts it there
+        view = route.callback.view_class  # as_view puts it there
         address = re.sub(r"\(\?P<(\w+)>[^)]*\)|<\w+:(\w+)>", r"{\1\2}", str(route.pattern))
         for method in ("get", "post", "put", "patch", "delete"):
             if hasattr(view, method):
