@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from concurrent.futures import Future
 
+from django.db.models import Count, Max
+
 from ingestion.dialects import DIALECTS
 from ingestion.inbox import Row, inbox, unavailable
 from ingestion.models import DeadLetter
@@ -60,6 +62,20 @@ def discard(*, letter: DeadLetter, actor: Actor) -> None:
     DeadLetter.objects.filter(project=letter.project_id, id=letter.pk).delete()
     target = f"{letter.batch_id}[{letter.index}]"
     record(project=letter.project, actor=actor, action="dead_letter.discarded", target=target)
+
+
+def discard_all(*, project: Project, code: str, upto: int, actor: Actor) -> int:
+    """Give up all events with that code, up to the letter with the id `upto`; how many."""
+    gone, _ = DeadLetter.objects.filter(project=project, code=code, id__lte=upto).delete()
+    if gone:
+        record(project=project, actor=actor, action="dead_letter.discarded", target=code, detail={"letters": gone})
+    return gone
+
+
+def by_code(project: Project) -> list[tuple[str, int, int]]:
+    """Code, how many, the newest id; the newest first."""
+    rows = DeadLetter.objects.filter(project=project).values("code").annotate(n=Count("id"), newest=Max("id"))
+    return [(row["code"], row["n"], row["newest"]) for row in rows.order_by("-newest")]
 
 
 def check(*, letter: DeadLetter, event: bytes) -> bytes:

@@ -214,6 +214,21 @@ class EventHour(models.Model):
         db_table = "ingestion_eventhour"
 
 
+class EventMinute(models.Model):
+    """How many events came in a minute. minute: its first millisecond."""
+
+    pk = models.CompositePrimaryKey("project", "minute")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    minute = models.BigIntegerField()
+    stored = models.BigIntegerField()
+    duplicates = models.BigIntegerField()
+    rejected = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_eventminute"
+
+
 class ProfileHour(models.Model):
     """Who was active in an hour."""
 

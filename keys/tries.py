@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import wraps
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django_ratelimit.core import get_usage
 
@@ -22,12 +22,12 @@ def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
     return response
 
 
-def paced(group: str, rate: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+def paced(group: str, rate: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
     """Limits the POSTs of a view for each signed-in person."""
 
-    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    def decorate(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: object, **more: object) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: object, **more: object) -> HttpResponseBase:
             seconds = wait(request, group=group, key="user", rate=rate) if request.method == "POST" else 0
             return too_many(request, seconds) if seconds else view(request, *args, **more)
 

@@ -8,14 +8,14 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from keys.models import Member, Project
 
 Person = User | AbstractBaseUser | AnonymousUser
-ProjectView = Callable[..., HttpResponse]  # (request, project, what else the address names)
+ProjectView = Callable[..., HttpResponseBase]  # (request, project, what else the address names)
 
 
 def visible_projects(person: Person) -> QuerySet[Project]:
@@ -34,7 +34,7 @@ def may_change(person: Person, project: Project) -> bool:
     return project.members.filter(user__username=person.get_username(), role__in=changing).exists()
 
 
-def project_page(view: ProjectView) -> Callable[..., HttpResponse]:
+def project_page(view: ProjectView) -> Callable[..., HttpResponseBase]:
     """A page to look at, about the project named by `slug` in its address.
 
     What is not the visitor's to see answers exactly like what does not exist: 404, same body.
@@ -44,20 +44,20 @@ def project_page(view: ProjectView) -> Callable[..., HttpResponse]:
     @require_safe
     @login_required
     @wraps(view)
-    def page(request: HttpRequest, slug: str, **more: Any) -> HttpResponse:
+    def page(request: HttpRequest, slug: str, **more: Any) -> HttpResponseBase:
         return view(request, _visible(request, slug), **more)
 
     return page
 
 
-def project_form(view: ProjectView) -> Callable[..., HttpResponse]:
+def project_form(view: ProjectView) -> Callable[..., HttpResponseBase]:
     """A page on which something of the project is changed: the same, and 403 for who may only look."""
 
     @never_cache
     @require_http_methods(["GET", "HEAD", "POST"])
     @login_required
     @wraps(view)
-    def page(request: HttpRequest, slug: str, **more: Any) -> HttpResponse:
+    def page(request: HttpRequest, slug: str, **more: Any) -> HttpResponseBase:
         project = _visible(request, slug)
         if not may_change(request.user, project):
             raise PermissionDenied

@@ -11,6 +11,7 @@ urlpatterns = [
     path("", pages.home, name="home"),
     path("", include("segments.urls")),
     path("", include("keys.urls")),
+    path("", include("ingestion.page_urls")),
     path("signin/", signin.sign_in, name="signin"),
     path("signout/", LogoutView.as_view(next_page="signin"), name="signout"),
     path("health", pages.health),

@@ -12,6 +12,7 @@ import msgspec
 from django.db import transaction
 from psycopg import Cursor
 
+from persona.lib.clock import MS_PER_HOUR
 from segments import bell, signals
 from segments.judge import Flip, Verdict
 
@@ -35,6 +36,13 @@ with head as (
         %(causes)s::text[], %(versions)s::integer[], %(triggers)s::text[], %(lates)s::bigint[],
         %(silents)s::boolean[]) with ordinality
         as row(profile, persona, op, at, cause, version, trigger, late, silent, o)
+), tallied as (
+    insert into segments_personahour as h (project_id, persona_id, hour, enters, leaves)
+    select %(project)s, t.persona, t.hour, t.enters, t.leaves
+    from head, unnest(%(tallied)s::bigint[], %(hours)s::bigint[], %(enters)s::bigint[], %(leaves)s::bigint[])
+        as t(persona, hour, enters, leaves)
+    on conflict (project_id, persona_id, hour) do update set enters = h.enters + excluded.enters,
+        leaves = h.leaves + excluded.leaves
 )
 select last_seq from head
 """
@@ -93,6 +101,7 @@ def _log(cursor: Cursor[tuple[Any, ...]], project_id: int, rows: list[tuple[Flip
             "triggers": _array(None if flip.trigger is None else flip.trigger.hex() for flip, _ in rows),
             "lates": _array(flip.late_ms for flip, _ in rows),
             "silents": _array(one.silent for _, one in rows),
+            **_tallies(rows),
         },
     )
     row = cursor.fetchone()
@@ -100,6 +109,21 @@ def _log(cursor: Cursor[tuple[Any, ...]], project_id: int, rows: list[tuple[Flip
         raise LookupError(f"project {project_id} has no head row: its log cannot be numbered")
     bell.ring(project_id, row[0])
     transaction.on_commit(partial(signals.logged.send_robust, None, project_id=project_id), robust=True)
+
+
+def _tallies(rows: list[tuple[Flip, Decided]]) -> dict[str, str]:
+    """By persona, how many enter and leave, in the hour of each and (hour 0) in all: increments, so that it does not
+    matter who else counts at the same time."""
+    counted: dict[tuple[int, int], list[int]] = {}
+    for flip, one in rows:
+        for hour in (0, flip.at - flip.at % MS_PER_HOUR):
+            counted.setdefault((one.persona, hour), [0, 0])[0 if flip.enters else 1] += 1
+    return {
+        "tallied": _array(persona for persona, _ in counted),
+        "hours": _array(hour for _, hour in counted),
+        "enters": _array(enters for enters, _ in counted.values()),
+        "leaves": _array(leaves for _, leaves in counted.values()),
+    }
 
 
 def _array(plain: Iterable[int | bool | str | None]) -> str:

@@ -27,6 +27,15 @@ order by c.seq
 # A statement of its own: a profile has few rows, and an index that finds them.
 AFTER_OF_ONE = AFTER.replace("order by seq limit", "and profile_id = %(profile)s order by seq limit")
 
+# The newest first. Nothing is indexed by persona: its rows are looked for among the newest WALKED of the project.
+NEWEST = AFTER.replace("order by seq limit", "order by seq desc limit").replace(
+    "order by c.seq\n", "order by c.seq desc\n"
+)
+NEWEST_OF_ONE = NEWEST.replace(
+    "order by seq desc limit", "and profile_id = %(profile)s and at < %(before)s order by seq desc limit"
+)
+WALKED = 20_000
+
 # An empty log begins one after its head. One statement, so that both numbers are of the same instant.
 BOUNDS = """
 select coalesce((select min(seq) from segments_change where project_id = %(project)s), h.last_seq + 1), h.last_seq
@@ -80,6 +89,23 @@ def after(
     """At most `limit` rows with a number above `seq`, in order; of one profile alone when that is given."""
     with connection.cursor() as cursor:
         cursor.execute(*after_statement(project_id, seq, personas, limit, profile_id))
+        return [LogRow(*row) for row in cursor.fetchall()]
+
+
+def newest(project_id: int, persona_id: int | None = None, *, limit: int) -> list[LogRow]:
+    """The newest rows of a project, or of one of its personas as far as WALKED reaches; newest first."""
+    personas = None if persona_id is None else [persona_id]
+    asked = {"project": project_id, "seq": max(0, bounds(project_id)[1] - WALKED), "personas": personas, "limit": limit}
+    with connection.cursor() as cursor:
+        cursor.execute(NEWEST, asked)
+        return [LogRow(*row) for row in cursor.fetchall()]
+
+
+def newest_of(project_id: int, profile_id: int, *, before: int, limit: int) -> list[LogRow]:
+    """The newest rows of one profile that took effect before an instant (ms); newest first."""
+    asked = {"project": project_id, "seq": 0, "personas": None, "limit": limit, "profile": profile_id, "before": before}
+    with connection.cursor() as cursor:
+        cursor.execute(NEWEST_OF_ONE, asked)
         return [LogRow(*row) for row in cursor.fetchall()]
 
 

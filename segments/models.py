@@ -123,6 +123,21 @@ class Head(models.Model):
         db_table = "segments_head"
 
 
+class PersonaHour(models.Model):
+    """How many entered and left a persona in an hour; hour: its first millisecond, 0: ever since it was made."""
+
+    pk = models.CompositePrimaryKey("project", "persona_id", "hour")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    persona_id = models.BigIntegerField()
+    hour = models.BigIntegerField()
+    enters = models.BigIntegerField()
+    leaves = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "segments_personahour"
+
+
 class BackfillJob(models.Model):
     """Evaluate every profile of a shard for one version of a persona: a cursor over profile ids."""
 

@@ -32,3 +32,13 @@ on("click", "[data-copy]", async (button) => {
 
 // Times: the server writes UTC; the title shows the reader's own clock.
 on("mouseover", "time[datetime]", (element) => { element.title ||= new Date(element.dateTime).toLocaleString(); });
+
+// A chart's read-out: the figures are in data attributes, the words go to an <output>.
+on("mousemove", "[data-readout]", (chart, event) => {
+  const values = JSON.parse(chart.dataset.values), labels = JSON.parse(chart.dataset.labels);
+  const box = chart.getBoundingClientRect();
+  const at = Math.max(0, Math.min(values.length - 1, Math.floor((event.clientX - box.left) / box.width * values.length)));
+  const [stored, rejected] = values[at].map((value) => value.toLocaleString("en"));
+  document.getElementById(chart.dataset.readout).textContent = `${labels[at]}  ${stored} stored, ${rejected} rejected`;
+  chart.querySelectorAll(".over").forEach((bar, place) => bar.classList.toggle("on", place === at));
+});

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 
 MS_PER_SECOND = 1_000
+MS_PER_HOUR = 3_600_000
 MS_PER_DAY = 86_400_000
 LATEST = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can write
 

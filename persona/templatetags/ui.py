@@ -1,13 +1,15 @@
 """What the pages' templates call: figures, spans of time, small pictures."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import template
+from django.http import QueryDict
 from django.utils import timezone
 
 from persona.lib import charts
+from persona.lib.clock import parse_instant, rfc3339
 
 register = template.Library()
 
@@ -37,6 +39,75 @@ def span(given: timedelta) -> str:
             count = seconds // size
             return f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}"
     return "0 s"
+
+
+@register.filter
+def instant(ms: int) -> str:
+    """For the `datetime` of a <time>: RFC 3339."""
+    return rfc3339(ms)
+
+
+@register.filter
+def clock(ms: int) -> str:
+    """`16:42:17`, UTC."""
+    return rfc3339(ms)[11:19]
+
+
+@register.filter
+def moment(ms: int) -> str:
+    """`23 Nov 16:42:17`, and the year where it is another one; UTC."""
+    at = datetime.fromtimestamp(ms // 1_000, UTC)
+    return f"{at.day} {at:%b}{'' if at.year == timezone.now().year else f' {at.year}'} {at:%H:%M:%S}"
+
+
+@register.filter
+def moment_of(text: str | None) -> str:
+    """The same of an instant as RFC 3339 writes it."""
+    ms = parse_instant(text or "")
+    return "" if ms is None else moment(ms)
+
+
+@register.filter
+def milliseconds(ms: int) -> str:
+    """`38 ms`, `4.2 s`, then as `span` says it."""
+    if ms < 10_000:
+        return f"{ms} ms" if ms < 1_000 else f"{ms / 1_000:.1f} s"
+    return span(timedelta(milliseconds=ms))
+
+
+@register.filter
+def ago_ms(ms: int) -> str:
+    """`now`, `14 s ago`."""
+    return ago(datetime.fromtimestamp(ms / 1_000, UTC))
+
+
+@register.filter
+def of(table: Mapping[str, str], key: str) -> str:
+    """What a table says of a key, or the key itself."""
+    return table.get(key, key)
+
+
+@register.filter
+def words_of(text: str) -> list[str]:
+    """Its words, to go through."""
+    return text.split()
+
+
+@register.simple_tag(takes_context=True)
+def query(context: Mapping[str, Any], **changed: object) -> str:
+    """The address's query with some of it changed; what becomes empty is left out."""
+    asked: QueryDict = context["request"].GET.copy()
+    for name, value in changed.items():
+        asked.pop(name, None)
+        if value not in (None, ""):
+            asked[name] = str(value)
+    return f"?{asked.urlencode()}"
+
+
+@register.inclusion_tag("_bar.html")
+def bar(part: float, whole: float) -> dict[str, float]:
+    """A small bar: `part` of `whole`. The figure stands beside it."""
+    return {"share": charts.share(part, whole)}
 
 
 @register.inclusion_tag("_spark.html")

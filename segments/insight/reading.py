@@ -7,7 +7,6 @@ from functools import partial
 
 import msgspec
 from django.db import connection
-from django.db.models import Count
 
 from ingestion.models import Alias, Profile
 from keys.models import Project
@@ -16,7 +15,7 @@ from segments import cursors, definitions, facts
 from segments.definitions import Definitions
 from segments.facts import Wanted
 from segments.insight import future
-from segments.models import Membership, Persona
+from segments.models import Membership, Persona, PersonaHour
 from segments.rules import Facts
 
 Pair = tuple[int, int]
@@ -64,9 +63,9 @@ def members(*, persona: Persona, after: int, limit: int) -> tuple[list[Member], 
 
 
 def sizes(project_id: int) -> dict[int, int]:
-    """Members now, by persona."""
-    rows = Membership.objects.filter(project_id=project_id, is_member=True).values("persona_id")
-    return dict(rows.annotate(n=Count("profile_id")).values_list("persona_id", "n"))
+    """Members now, by persona: what was tallied with the changes, so nobody is counted."""
+    rows = PersonaHour.objects.filter(project_id=project_id, hour=0).values_list("persona_id", "enters", "leaves")
+    return {persona: enters - leaves for persona, enters, leaves in rows}
 
 
 PROGRESS = """
@@ -106,6 +105,11 @@ def external_ids(project_id: int, profiles: Iterable[int]) -> dict[int, list[str
     for row in sorted(rows, key=lambda row: (order[Alias.Kind(row.kind)], row.external_id)):
         known.setdefault(row.profile_id, []).append(row.external_id)
     return known
+
+
+def names(project_id: int, profiles: Iterable[int]) -> dict[int, str]:
+    """What to call those profiles: the id by which their sender knows them, user ids first."""
+    return {profile: known[0] for profile, known in external_ids(project_id, profiles).items()}
 
 
 def leaving(project: Project, pairs: Iterable[Pair]) -> dict[Pair, str | None]:

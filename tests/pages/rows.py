@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from ingestion.models import Profile, WriterLane
+from ingestion.models import Alias, Profile, WriterLane
 from keys.models import Project
 from segments.models import Persona
 
@@ -77,3 +77,9 @@ def change(
         *(persona.project_id, persona.project_id, profile.pk, persona.pk, op, now()),
         *("event" if trigger else "time", trigger, silent),
     )
+
+
+def profile_of(project: Project, user_id: str) -> Profile:
+    """The profile that a userId belongs to."""
+    alias = Alias.objects.get(project=project, kind="user", external_id=user_id)
+    return Profile.objects.get(project=project, id=alias.profile_id)

@@ -16,7 +16,7 @@ def test_a_member_sees_the_project_its_personas_and_the_way_in(
     text = as_bob.get("/").content.decode()
     assert "Alice&#x27;s shop" in text
     assert '<td class="num" data-label="Personas">1</td>' in text
-    assert 'href="/projects/shop/live/"' in text
+    assert 'href="/projects/shop/"' in text
     assert "http://testserver/api/v2/pipeline/ingest" in text
     assert other_project.name not in text
 
@@ -28,7 +28,7 @@ def test_charlie_sees_an_empty_list(shop: Project, as_charlie: Client) -> None:
 
 
 def test_a_superuser_sees_all(shop: Project, other_project: Project, as_alice: Client) -> None:
-    assert 'href="/projects/elsewhere/live/"' in as_alice.get("/").content.decode()
+    assert 'href="/projects/elsewhere/"' in as_alice.get("/").content.decode()
 
 
 def test_only_operators_are_led_to_the_admin(shop: Project, as_alice: Client, as_bob: Client) -> None:

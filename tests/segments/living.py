@@ -1,13 +1,14 @@
 """What the tests of evaluating share: personas, work until nothing is left, and what must hold after every test."""
 
 import time
+from collections import Counter
 from typing import Any
 
 from ingestion import tasks as ingestion_tasks
 from ingestion.models import Alias
 from keys.models import Project
 from segments import backfill, cursors, evaluator
-from segments.models import Change, Head, Membership, Persona
+from segments.models import Change, Head, Membership, Persona, PersonaHour
 from segments.services import create_persona
 
 Json = dict[str, Any]
@@ -103,3 +104,7 @@ def assert_log_is_state(project: Project) -> None:
     inside = {pair for pair, is_in in state.items() if is_in}
     stored = {(row.profile_id, row.persona_id) for row in Membership.objects.filter(project=project, is_member=True)}
     assert stored == inside
+    tallied = PersonaHour.objects.filter(project=project)
+    sizes = {row.persona_id: row.enters - row.leaves for row in tallied.filter(hour=0) if row.enters > row.leaves}
+    assert sizes == Counter(persona for _, persona in stored)
+    assert sum(row.enters + row.leaves for row in tallied.exclude(hour=0)) == len(rows)

@@ -1,7 +1,7 @@
 """The live page of a project: the whole page, and the rows that came after a position, once a second."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from keys.models import Project
@@ -10,11 +10,6 @@ from persona.lib.problems import Problem
 from segments import live
 
 LARGEST = (1 << 63) - 1
-
-
-@project_page
-def project_home(request: HttpRequest, project: Project) -> HttpResponse:
-    return redirect("live", project.slug)
 
 
 @project_page
