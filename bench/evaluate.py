@@ -15,6 +15,7 @@ import installation
 import made
 
 TIMERS = 10_000
+MARKED = 25  # profiles of one shard that one apply transaction marks
 EVENT = """
 insert into ingestion_event (project_id, profile_id, name_id, ts, received_at, uid, props)
 select %(project)s, profile, name, %(now)s, %(now)s, decode(md5(random()::text), 'hex'),
@@ -43,7 +44,7 @@ class Meter:
         from psycopg.pq import Format
 
         from segments import claim, cursors, evaluator
-        from segments.judge import judge
+        from segments.judge import stands
 
         meter = self
 
@@ -56,7 +57,7 @@ class Meter:
 
         def counting(*args: Any, **kwargs: Any) -> Any:
             meter.pairs += 1
-            return judge(*args, **kwargs)
+            return stands(*args, **kwargs)
 
         def timed() -> Timed:
             from django.db import connection
@@ -66,7 +67,7 @@ class Meter:
             cursor.format = Format.BINARY
             return cursor
 
-        evaluator.__dict__.update(judge=counting)
+        evaluator.__dict__.update(stands=counting)
         for room in (cursors, claim):
             room.__dict__.update(raw_cursor=timed)
 
@@ -88,8 +89,8 @@ class Shop:
         self.project, self.profiles = project, profiles
         self.dice = random.Random(2)
 
-    def burst(self, size: int) -> None:
-        """One event of each of so many profiles, and the writer's marks."""
+    def burst(self, size: int, events: int = 1) -> None:
+        """So many events of each of so many profiles, and the writer's marks."""
         from django.db import connection
 
         from ingestion import stale
@@ -97,15 +98,23 @@ class Shop:
 
         now = int(time.time() * 1_000)
         who = self.dice.sample(range(1, self.profiles + 1), size)
-        names = [1 + int(20 * self.dice.random() ** 1.5) for _ in who]
+        names = [[1 + int(20 * self.dice.random() ** 1.5) for _ in range(events)] for _ in who]
         marks: dict[int, list[stale.Mark]] = {}
-        for profile, name in zip(who, names, strict=True):
+        for profile, some in zip(who, names, strict=True):
             shard = ids.shard_of(self.project.pk, profile, self.project.shards)
-            marks.setdefault(shard, []).append(stale.Mark(profile, 0, (name,), now, now, "00" * 16))
+            marks.setdefault(shard, []).append(stale.Mark(profile, 0, tuple(sorted({*some})), now, now, "00" * 16))
+        given = {
+            "project": self.project.pk,
+            "now": now,
+            "profiles": [profile for profile in who for _ in range(events)],
+            "names": [name for some in names for name in some],
+        }
         with connection.cursor() as cursor:
-            cursor.execute(EVENT, {"project": self.project.pk, "now": now, "profiles": who, "names": names})
-            for shard, some in marks.items():
-                cursor.execute(STALE, [self.project.pk, shard, now, stale.encode(some)])
+            cursor.execute(EVENT, given)
+            for shard, of_shard in marks.items():
+                for place in range(0, len(of_shard), MARKED):
+                    row = stale.encode(of_shard[place : place + MARKED])
+                    cursor.execute(STALE, [self.project.pk, shard, now, row])
 
     def fall_due(self) -> None:
         """Timers that fire early are put right when they fire, so these cost what real ones do, but change nobody."""
@@ -154,6 +163,8 @@ def run(size: made.Size, *, profile: bool) -> None:
         return
     measure(meter, "20 profiles at once", lambda: shop.burst(20), 20, 100)
     measure(meter, f"{many:,} profiles at once", lambda: shop.burst(many), many, 8)
+    measure(meter, "20 profiles at once, five events each", lambda: shop.burst(20, 5), 20, 100)
+    measure(meter, f"{many:,} at once, five events each", lambda: shop.burst(many, 5), many, 8)
     stands = evaluator._stands
     evaluator._stands = lambda *_: None
     measure(meter, "20 profiles at once, without gates", lambda: shop.burst(20), 20, 100)

@@ -10,6 +10,7 @@ from segments.cursors import clock, raw_cursor
 from segments.memberships import Pair
 
 MARK_ROWS = 256  # stale rows a turn: about as many apply transactions
+MARK_BYTES = 16_384  # of marks a turn, some 180 profiles: a turn is short, and other workers find lanes that are free
 TIMERS = 2_000  # due timers a turn
 TIMERS_BESIDE = 250  # while profiles wait for what happened to them: a crowd that leaves at once must not hold them up
 
@@ -22,18 +23,29 @@ select project_id from (
             and m.recheck_at <= floor(extract(epoch from statement_timestamp()) * 1000)::bigint)
 ) waiting order by project_id <= %s, project_id
 """
+# The lanes that have waited longest; all of them, unless there is more in them than a turn takes.
 LOCK = """
-select shard from segments_lane l where project_id = %s and (
-    exists (select from ingestion_staleprofiles s where s.project_id = l.project_id and s.shard = l.shard)
-    or exists (
-        select from segments_membership m where m.project_id = l.project_id and m.shard = l.shard
-            and m.recheck_at <= floor(extract(epoch from statement_timestamp()) * 1000)::bigint))
-order by shard for update of l skip locked
+select l.shard from segments_lane l cross join lateral (
+    select least(
+        (select s.at from ingestion_staleprofiles s where s.project_id = l.project_id and s.shard = l.shard
+            order by s.id limit 1),
+        (select m.recheck_at from segments_membership m where m.project_id = l.project_id and m.shard = l.shard
+            and m.recheck_at <= floor(extract(epoch from statement_timestamp()) * 1000)::bigint
+            order by m.recheck_at limit 1)) as since) waiting
+where l.project_id = %(project)s and waiting.since is not null
+order by waiting.since, l.shard
+limit (select case when sum(length(items)) > %(bytes)s
+                   then ceil(count(distinct shard) * %(bytes)s::float8 / sum(length(items))) end
+       from (select shard, items from ingestion_staleprofiles where project_id = %(project)s limit %(most)s) s)::bigint
+for update of l skip locked
 """
 CLAIM = """
 delete from ingestion_staleprofiles where project_id = %(project)s and (shard, id) in (
-    select shard, id from ingestion_staleprofiles
-    where project_id = %(project)s and shard = any(%(shards)s) order by id limit %(most)s)
+    select shard, id from (
+        select shard, id, sum(size) over (order by id) - size as before
+        from (select shard, id, length(items) as size from ingestion_staleprofiles
+              where project_id = %(project)s and shard = any(%(shards)s) order by id limit %(most)s) oldest) counted
+    where before < %(bytes)s)
 returning items
 """
 # A limit for each shard lets the index give them in order; asked for all shards at once, all that are due are sorted.
@@ -74,11 +86,12 @@ def candidates(last_project: int) -> list[int]:
 def claim(project_id: int) -> Work | None:
     """The marks and due timers of the lanes that nobody else holds. Call it inside atomic()."""
     with raw_cursor() as cursor:
-        cursor.execute(LOCK, (project_id,))
+        given = {"project": project_id, "most": MARK_ROWS, "bytes": MARK_BYTES}
+        cursor.execute(LOCK, given)
         shards = [shard for (shard,) in cursor.fetchall()]
         if not shards:
             return None
-        cursor.execute(CLAIM, {"project": project_id, "shards": shards, "most": MARK_ROWS})
+        cursor.execute(CLAIM, {**given, "shards": shards})
         marks = united(mark for (items,) in cursor.fetchall() for mark in stale.decode(items))
         now = clock(cursor)
         most = min(TIMERS, TIMERS_BESIDE) if marks else TIMERS

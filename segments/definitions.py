@@ -16,7 +16,8 @@ from persona.lib.log import get_logger
 from segments import facts, rules
 from segments.lookups import PlanRow
 from segments.models import Head, Persona
-from segments.rules import Compiled, Need, Rule
+from segments.rules import Compiled, Facts, Need, Rule
+from segments.rules.leaf import Settled
 
 log = get_logger(__name__)
 
@@ -70,6 +71,7 @@ class Definitions:
         for persona in personas:
             for need in persona.compiled.needs:
                 self._needs.setdefault(need.name, {}).setdefault(persona.persona_id, []).append(need)
+        self._settling = {p.persona_id: p.compiled.settled for p in personas if p.compiled.settled is not None}
         self._touched: dict[tuple[int, tuple[int, ...]], Touched] = {}
         self._plans: dict[frozenset[int], tuple[PlanRow, ...]] = {}
         self._rows: dict[tuple[str, frozenset[int]], tuple[PlanRow, ...]] = {}
@@ -103,6 +105,11 @@ class Definitions:
             always |= self._on_traits
         return Touched(always, raised - always, lowered - always)
 
+    def settled(self, personas: Iterable[int], known: Facts) -> frozenset[int]:
+        """Those of the personas for which a profile's events and the time change nothing."""
+        settling = self._settling
+        return frozenset([one for one in personas if one in settling and _settles(settling[one], known)])
+
     def plan(self, personas: frozenset[int]) -> tuple[PlanRow, ...]:
         """What those personas need to know of a profile's events."""
         plan = self._plans.get(personas)
@@ -132,6 +139,13 @@ def _moved_by(name: str, personas: Iterable[Definition]) -> Touched:
         if name in persona.compiled.names:
             by_direction[rules.direction(persona.compiled.polarity, name) or 0].add(persona.persona_id)
     return Touched(*(frozenset(by_direction[direction]) for direction in (0, 1, -1)))
+
+
+def _settles(settled: Settled, known: Facts) -> bool:
+    try:
+        return settled(known) != 0
+    except Exception:
+        return False  # a rule that fails on some data: its judgment will fail as well, and say so
 
 
 def _bounded(cache: dict[Any, Any]) -> dict[Any, Any]:

@@ -17,9 +17,9 @@ from segments import changes, claim, cursors, definitions, facts, lookups, membe
 from segments.changes import Decided
 from segments.claim import Work
 from segments.cursors import Rows
-from segments.definitions import Definition, Definitions
+from segments.definitions import Definition, Definitions, Touched
 from segments.facts import Wanted
-from segments.judge import MERGE, NOBODY, Current, Flip, Verdict, judge
+from segments.judge import MERGE, NOBODY, Current, Flip, Verdict, judge, stands
 from segments.memberships import Pair
 from segments.rules import Facts
 
@@ -48,11 +48,13 @@ def _evaluate(work: Work) -> tuple[Definitions, Mapping[int, frozenset[int]], Ma
     """Judge and record; what was looked at, by whom, and what was known of them."""
     with cursors.raw_cursor() as cursor:
         defined = definitions.of_project(cursor, work.project_id)
-        current = _stored(cursor, work, defined)
-        touched = _touched(work, defined, current)
-        known = facts.gather(
-            cursor, work.project_id, _wanted(work, defined, touched, current), retention=defined.retention, now=work.now
-        )
+        profiles = {*work.marks, *(profile for profile, _ in work.due)}
+        people = facts.people(cursor, work.project_id, profiles, retention=defined.retention)
+        moved = _moved(work, defined, people)
+        current = _stored(cursor, work, moved)
+        touched = _touched(work, defined, moved, current)
+        wanted = _wanted(work, defined, touched, people, current)
+        known = facts.with_events(cursor, work.project_id, people, wanted, now=work.now)
         decided = [
             one
             for profile, personas in touched.items()
@@ -74,24 +76,37 @@ def _evaluate(work: Work) -> tuple[Definitions, Mapping[int, frozenset[int]], Ma
     return defined, touched, known
 
 
-def _stored(cursor: Rows, work: Work, defined: Definitions) -> dict[Pair, Current]:
+def _moved(work: Work, defined: Definitions, people: Mapping[int, Facts]) -> dict[int, Touched]:
+    """The personas that what happened could move. Not those that traits alone decide, if only events happened: they
+    were judged when the traits came, or will be when the mark of the traits is claimed."""
+    moved = {profile: defined.touched(mark) for profile, mark in work.marks.items()}
+    for profile, mark in work.marks.items():
+        if not mark.what and profile in people:
+            settled = defined.settled(frozenset().union(*moved[profile]), people[profile])
+            if settled:
+                moved[profile] = Touched._make(some - settled for some in moved[profile])
+    return moved
+
+
+def _stored(cursor: Rows, work: Work, moved: Mapping[int, Touched]) -> dict[Pair, Current]:
     """The memberships that could move. Who was merged may have to leave any, who is new has next to none."""
     wholly = {profile for profile, mark in work.marks.items() if mark.what & (stale.NEW | stale.MERGED)}
     personas: dict[int, frozenset[int]] = {}
-    for profile, mark in work.marks.items():
+    for profile in work.marks:
         if profile not in wholly:
-            personas[profile] = frozenset().union(*defined.touched(mark))
+            personas[profile] = frozenset().union(*moved[profile])
     for profile, persona in work.due:
         if profile not in wholly:
             personas[profile] = personas.get(profile, frozenset()) | {persona}
     return memberships.stored_of_each(cursor, work.project_id, personas, wholly)
 
 
-def _touched(work: Work, defined: Definitions, current: Mapping[Pair, Current]) -> dict[int, frozenset[int]]:
+def _touched(
+    work: Work, defined: Definitions, moved_by: Mapping[int, Touched], current: Mapping[Pair, Current]
+) -> dict[int, frozenset[int]]:
     """The personas to judge, for every profile of the claim: those for which something could come of it."""
     touched: dict[int, frozenset[int]] = {}
-    for profile, mark in work.marks.items():
-        moved = defined.touched(mark)
+    for profile, moved in moved_by.items():
         stands = {
             persona: _stands(current.get((profile, persona)), defined.personas[persona].revision, work.now)
             for persona in moved.raised | moved.lowered
@@ -113,17 +128,28 @@ def _stands(stored: Current | None, revision: int, now: int) -> bool | None:
     """
     if stored is None:
         return False
-    overdue = stored.recheck_at is not None and stored.recheck_at <= now
-    return None if overdue or stored.revision != revision else stored.is_member
+    return None if _due(stored, now) or stored.revision != revision else stored.is_member
+
+
+def _due(stored: Current | None, now: int) -> bool:
+    return stored is not None and stored.recheck_at is not None and stored.recheck_at <= now
 
 
 def _wanted(
-    work: Work, defined: Definitions, touched: dict[int, frozenset[int]], current: dict[Pair, Current]
+    work: Work,
+    defined: Definitions,
+    touched: Mapping[int, frozenset[int]],
+    people: Mapping[int, Facts],
+    current: dict[Pair, Current],
 ) -> dict[int, Wanted]:
     wanted = {}
     for profile, personas in touched.items():
-        plan = defined.plan(personas)
         mark = work.marks.get(profile)
+        reading = personas
+        if mark and mark.what and profile in people:  # else the settled are not among them; a timer names its event
+            settled = defined.settled(personas, people[profile])
+            reading -= {persona for persona in settled if not _due(current.get((profile, persona)), work.now)}
+        plan = defined.plan(reading)
         if mark and mark.what & (stale.NEW | stale.MERGED) == stale.NEW:
             plan = tuple(row for row in plan if row.name_id in (*mark.names, lookups.ANY))  # it has no events but these
         wanted[profile] = Wanted(plan, _earliest(profile, personas, current, work.now))
@@ -144,12 +170,15 @@ def _decide(
     mark = work.marks.get(profile)
     for persona in personas:
         definition = defined.personas[persona]
+        stored = current.get((profile, persona))
         try:
+            if stands(definition.compiled.value(known, work.now), work.now, definition.revision, stored):
+                continue
             verdict = judge(
                 partial(definition.compiled.value, known),
                 now=work.now,
                 revision=definition.revision,
-                current=current.get((profile, persona)),
+                current=stored,
                 mark=mark,
                 on_traits=definition.on_traits and mark is not None and not _named(mark, defined, definition),
                 event_at=partial(_event_at, known, definition.compiled.names),
@@ -157,7 +186,7 @@ def _decide(
         except Exception:  # whatever a rule does on some data: the project's turn must not be rolled back for ever
             log.exception("pair.not_judged", project=work.project_id, persona=persona, profile=profile)
             work.failed.add(persona)
-            yield _untimed(work, defined, (profile, persona), current.get((profile, persona), NOBODY))
+            yield _untimed(work, defined, (profile, persona), stored or NOBODY)
         else:
             if verdict.write:
                 yield Decided(profile, persona, shard, definition.version, definition.revision, verdict)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -61,25 +62,43 @@ def gather(
     than `now` are given too: they end the promise of an answer.
     """
     events, capped = _read_events(cursor, project_id, wanted, now)
-    cursor.execute(PROFILES, (project_id, lookups.int_array(wanted)))
+    known = people(cursor, project_id, wanted, retention=retention)
+    return {id_: _with(one, events.get(id_), capped.get(id_), one.merged_into) for id_, one in known.items()}
+
+
+def people(cursor: AnyCursor, project_id: int, profiles: Iterable[int], *, retention: int) -> dict[int, Facts]:
+    """The same without any events: what traits alone decide can be judged already."""
+    cursor.execute(PROFILES, (project_id, lookups.int_array(profiles)))
     return {
-        id_: Facts(
-            profile=public_id,
-            identified=identified,
-            traits=_decode(traits),
-            events=events.get(id_, {}),
-            retention=retention,
-            capped=frozenset(capped.get(id_, ())),
-            merged_into=merged_into,
-        )
+        id_: Facts(public_id, identified, _decode(traits), {}, retention, frozenset(), merged_into)
         for id_, public_id, identified, traits, merged_into in cursor.fetchall()
     }
+
+
+def with_events(
+    cursor: AnyCursor, project_id: int, known: Mapping[int, Facts], wanted: Mapping[int, Wanted], *, now: int
+) -> dict[int, Facts]:
+    """Those people with the events that are wanted of them.
+
+    Asked once more after the events: who was merged or erased meanwhile, whose events may be somebody else's by now.
+    """
+    events, capped = _read_events(cursor, project_id, wanted, now)
+    cursor.execute(MERGED, (project_id, lookups.int_array(known)))
+    return {
+        id_: _with(known[id_], events.get(id_), capped.get(id_), merged_into) for id_, merged_into in cursor.fetchall()
+    }
+
+
+def _with(one: Facts, events: dict[str, list[Row]] | None, capped: set[str] | None, merged_into: int | None) -> Facts:
+    names = frozenset(capped) if capped else one.capped
+    return Facts(one.profile, one.identified, one.traits, events or {}, one.retention, names, merged_into)
 
 
 PROFILES = """
 select id, public_id, identified, traits::text, merged_into
 from ingestion_profile where project_id = %s and id = any(%s::bigint[])
 """
+MERGED = "select id, merged_into from ingestion_profile where project_id = %s and id = any(%s::bigint[])"
 
 
 def _read_events(
@@ -106,12 +125,13 @@ def _walked(walks: Sequence[Walk], read: Iterable[tuple[Any, ...]], found: Rows)
             many.append(walk)
             continue
         names = walk.group.names
-        of_walk: dict[str, list[Row]] = {}
+        by_id: defaultdict[int, list[Row]] = defaultdict(list)
         for id_, row in zip([ANY] * len(ts) if ANY in names else ids, _rows(ts, uid, properties, context), strict=True):
-            of_walk.setdefault(names[id_], []).append(row)
-        for rows in of_walk.values():
+            by_id[id_].append(row)
+        for rows in by_id.values():
             if len(rows) > 1:
                 rows.sort(key=order, reverse=True)
+        of_walk = {names[id_]: rows for id_, rows in by_id.items()}
         known = found.setdefault(walk.profile, of_walk)
         if known is not of_walk:
             known.update(of_walk)

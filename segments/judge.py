@@ -49,6 +49,19 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 NOBODY = Current(is_member=False, since=0, revision=0, recheck_at=None)
 
 
+def stands(f: int, now: int, revision: int, current: Current | None) -> bool:
+    """Whether f, the value at `now`, leaves everything as it is stored: then there is nothing to decide or write."""
+    until = abs(f)
+    if until <= now:
+        return False  # no value of a rule: judge() says so
+    if current is None:
+        return f == -rules.INF
+    recheck = current.recheck_at
+    if (f > 0) is not current.is_member or current.revision != revision or (recheck is not None and recheck <= now):
+        return False
+    return until >= rules.INF or (recheck is not None and recheck <= until)
+
+
 def judge(
     value: Callable[[int], int],
     *,

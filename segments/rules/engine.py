@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from segments.rules import settled
 from segments.rules.calendars import INF
-from segments.rules.leaf import Language, Leaf, Need, Value, merge_needs
+from segments.rules.leaf import Language, Leaf, Need, Settled, Value, merge_needs
 from segments.rules.leaves import LANGUAGE
 from segments.rules.nodes import All, Any_, Member, Node, Not, Rule
 from segments.rules.rows import Facts
@@ -18,7 +19,8 @@ class Compiled(msgspec.Struct, frozen=True, eq=False):
 
     value(facts, now): see segments.rules.leaf; needs: one per event name; names: "*" among them means any event;
     has_traits: a change of traits, or getting a userId, can move it;
-    polarity: per name +1 if one more event can only bring a profile in or keep it in, -1 if only the reverse, else 0.
+    polarity: per name +1 if one more event can only bring a profile in or keep it in, -1 if only the reverse, else 0;
+    settled: see segments.rules.leaf; None if events or time always have a say.
     """
 
     value: Value
@@ -26,6 +28,7 @@ class Compiled(msgspec.Struct, frozen=True, eq=False):
     names: frozenset[str]
     has_traits: bool
     polarity: Mapping[str, int]
+    settled: Settled | None
 
 
 class Scope(NamedTuple):
@@ -37,7 +40,7 @@ class Scope(NamedTuple):
 
 
 # Getting a userId is marked as a change of traits is.
-IDENTIFIED = Leaf(lambda facts, _: INF if facts.identified else -INF, traits=True)
+IDENTIFIED = Leaf(lambda facts, _: INF if facts.identified else -INF, traits=True, steady=True)
 
 
 def compile_rule(rule: Rule, language: Language = LANGUAGE) -> Compiled:
@@ -51,6 +54,7 @@ def compile_rule(rule: Rule, language: Language = LANGUAGE) -> Compiled:
         names=frozenset(need.name for need in needs),
         has_traits=any(leaf.traits for leaf, _ in scope.leaves),
         polarity=polarity_of(scope.leaves),
+        settled=settled_by(rule, scope),
     )
 
 
@@ -110,6 +114,23 @@ def compile_envelope(rule: Rule, scope: Scope, sign: int = 1) -> Value:
         return value
     scope.leaves.append((IDENTIFIED, sign))
     return _lowest([IDENTIFIED.value, value])
+
+
+def settled_by(rule: Rule, scope: Scope) -> Settled | None:
+    """What traits, lists and buckets alone say of a whole rule."""
+    found = _settled(rule.rule, scope._replace(members=rule.members))
+    return settled.least([settled.of_leaf(IDENTIFIED), found]) if rule.identified_only else found
+
+
+def _settled(node: Node, scope: Scope) -> Settled | None:
+    if isinstance(node, Not):
+        return settled.of_not(_settled(node.of, scope))
+    if isinstance(node, All | Any_):
+        parts = [_settled(each, scope) for each in node.of]
+        return settled.least(parts) if isinstance(node, All) else settled.most(parts)
+    if isinstance(node, Member):
+        return settled_by(scope.members[node.persona], scope)
+    return settled.of_leaf(scope.language.leaves[type(node)](node, scope.language))
 
 
 def _lowest(parts: list[Value]) -> Value:

@@ -15,6 +15,7 @@ from segments.rules.rows import Facts
 from segments.rules.windows import Span
 
 Value = Callable[[Facts, int], int]
+Settled = Callable[[Facts], int]  # INF or -INF where that is the value, whatever the events and the instant; else 0
 
 
 class Need(NamedTuple):
@@ -33,12 +34,16 @@ class Need(NamedTuple):
 
 
 class Leaf(NamedTuple):
-    """polarity: +1 if one more event of that name can only make the leaf true, -1 if only false, 0 if either."""
+    """polarity: +1 if one more event of that name can only make the leaf true, -1 if only false, 0 if either.
+
+    steady: its value is INF or -INF, and neither events nor time can change it.
+    """
 
     value: Value
     needs: tuple[Need, ...] = ()
     polarity: Mapping[str, int] = {}
     traits: bool = False
+    steady: bool = False
 
 
 class Language(NamedTuple):

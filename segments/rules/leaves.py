@@ -26,7 +26,7 @@ def trait(node: Trait, language: Language) -> Leaf:
     if node.cmp in language.dates:
         return _dated(find, language.dates[node.cmp](parse_duration(node.value) or 0))
     holds = language.comparators[node.cmp].make(node.value)
-    return Leaf(lambda facts, _: INF if holds(find(facts.traits)) else -INF, traits=True)
+    return Leaf(lambda facts, _: INF if holds(find(facts.traits)) else -INF, traits=True, steady=True)
 
 
 def _dated(find: paths.Lookup, when: When) -> Leaf:
@@ -38,7 +38,7 @@ def _dated(find: paths.Lookup, when: When) -> Leaf:
 
 
 def bucket(node: Bucket, _: Language) -> Leaf:
-    return Leaf(lambda facts, _: INF if node.from_ <= drawn(node.salt, facts.profile) < node.to else -INF)
+    return Leaf(lambda facts, _: INF if node.from_ <= drawn(node.salt, facts.profile) < node.to else -INF, steady=True)
 
 
 def drawn(salt: str, profile: str) -> int:
@@ -48,7 +48,7 @@ def drawn(salt: str, profile: str) -> int:
 
 def listed(node: List, _: Language) -> Leaf:
     profiles = frozenset(node.profiles)
-    return Leaf(lambda facts, _: INF if facts.profile in profiles else -INF)
+    return Leaf(lambda facts, _: INF if facts.profile in profiles else -INF, steady=True)
 
 
 LEAVES: Mapping[type[AnyNode], Callable[[Any, Language], Leaf]] = {

@@ -36,6 +36,8 @@ def trial(seed: int, language: Language = LANGUAGE, op: str = "") -> Outcome:
     compiled = compile_rule(parse(document, resolve=personas.get), language)
     facts = make.facts(events, traits, identified=identified, of=of)
 
+    settled = compiled.settled(make.facts([], traits, identified=identified, of=of)) if compiled.settled else 0
+
     checks = 0
 
     def truth(now: int) -> bool:
@@ -50,6 +52,8 @@ def trial(seed: int, language: Language = LANGUAGE, op: str = "") -> Outcome:
     f = compiled.value(facts, of.now)
     if abs(f) <= of.now:
         return wrong(f"{f} does not reach beyond now")
+    if settled not in (0, f):
+        return wrong(f"traits alone were said to decide {settled}, but the value is {f}")
     # By then everything has happened that could.
     until = of.now + 2 * of.retention if abs(f) == INF else abs(f)
     for instant in of.instants(until):
@@ -64,7 +68,7 @@ def trial(seed: int, language: Language = LANGUAGE, op: str = "") -> Outcome:
     moved = truth(of.now) - before
     if moved and direction(compiled.polarity, more[0]) not in (0, moved):
         return wrong(f"the last event moved it by {moved}, its name has polarity {compiled.polarity}")
-    gated = not gate(compiled.polarity, before, [more[0]])
+    gated = settled != 0 or not gate(compiled.polarity, before, [more[0]])
     if gated and any(truth(instant) is not before for instant in of.instants(until)):
         return wrong(f"the last event was let pass, polarity {compiled.polarity}, but the answer ends sooner")
     return Outcome(None, ends, flips, gated, checks)

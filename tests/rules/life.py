@@ -1,10 +1,13 @@
-"""One life of the fuzz: events on time and late, traits, new rules, timers early and late, gates; and the oracle."""
+"""One life of the fuzz: events on time, late and twice, traits, merges, new rules, timers early and late, gates.
+
+The oracle looks at all that was ever received.
+"""
 
 import random
 from functools import partial
 
-from ingestion.stale import TRAITS, Mark
-from segments.judge import Current, Verdict, judge
+from ingestion.stale import MERGED, TRAITS, Mark
+from segments.judge import Current, Verdict, judge, stands
 from segments.rules import Compiled, Facts, compile_rule, gate, parse
 from tests.rules import make
 from tests.rules.oracle import Event, World, member
@@ -20,12 +23,13 @@ class Life:
         self.of = make.scale(self.rnd)
         self.now = self.of.now - 12 * self.of.unit
         self.personas = make.personas(self.rnd, self.of)
-        self.events: list[Event] = []
+        self.received: list[Event] = []
+        self.events: list[Event] = []  # as they are stored: the first of each uid
         self.traits = make.traits(self.rnd, self.of)
         self.identified = self.rnd.random() < 0.5
         self.version = 0
         self.current: Current | None = None
-        self.timers = self.gated = self.checks = 0
+        self.timers = self.gated = self.checks = self.merged = self.doubled = 0
         self.redefine()
 
     def redefine(self) -> None:
@@ -47,6 +51,8 @@ class Life:
             mark=mark,
             event_at=lambda instant: next((event[2] for event in self.events if event[1] == instant), None),
         )
+        value_now = value(self.now)
+        assert stands(value_now, self.now, self.version, self.current) is not verdict.write, (value_now, verdict)
         self.store(verdict)
 
     def store(self, verdict: Verdict) -> None:
@@ -67,31 +73,54 @@ class Life:
             self.judge(Mark(1, TRAITS, (), self.now, self.now, ""))
         elif what < 0.83:
             self.redefine()
+        elif what < 0.9:
+            self.merge()
         if self.due():
             self.timers += 1
             self.judge(None)
 
     def happen(self) -> None:
         """Some events at once, most of them late."""
-        names = set()
-        for _ in range(self.rnd.choice((1, 1, 1, 2, 3))):
-            name, _, uid, properties, context = make.event(self.rnd, self.of, future=False)
-            late = self.rnd.choice((0, 0, 1, 3, 8, 20)) * self.of.unit
-            uid = bytes([len(self.events)]) + uid
-            self.events.append((name, self.now - late, uid, properties, context))
-            names.add(name)
+        names = {self.receive() for _ in range(self.rnd.choice((1, 1, 1, 2, 3)))}
         is_member = self.current is not None and self.current.is_member
-        if not self.due() and not gate(self.compiled.polarity, is_member, names):
+        settled = self.compiled.settled is not None and self.compiled.settled(self.facts()) != 0
+        if not self.due() and (settled or not gate(self.compiled.polarity, is_member, names)):
             self.gated += 1
             return
         last = self.events[-1]
         self.judge(Mark(1, 0, (1,), self.now, last[1], last[2].hex()))
 
+    def receive(self) -> str:
+        """One event, late or not; some come twice, and claim another instant or other properties then."""
+        name, _, uid, properties, context = make.event(self.rnd, self.of, future=False)
+        late = self.rnd.choice((0, 0, 1, 3, 8, 20)) * self.of.unit
+        uid = bytes([len(self.events)]) + uid
+        known = {event[2]: event for event in self.events}
+        if known and self.rnd.random() < 0.15:
+            uid = self.rnd.choice(sorted(known))
+            name = known[uid][0]
+            self.doubled += 1
+        event = (name, self.now - late, uid, properties, context)
+        self.received.append(event)
+        if uid not in known:
+            self.events.append(event)
+        return name
+
+    def merge(self) -> None:
+        """Somebody else turns out to be the same person; of some of her events we had a copy."""
+        self.merged += 1
+        for _ in range(self.rnd.randrange(5)):
+            self.receive()
+        self.traits = {**make.traits(self.rnd, self.of), **self.traits}
+        self.identified = self.identified or self.rnd.random() < 0.5
+        self.judge(Mark(1, MERGED, (), self.now, self.now, ""))
+
     def wrong(self) -> str | None:
         """What is not as the oracle says, now that no timer is due."""
         self.checks += 1
+        first_of_each = {event[2]: event for event in reversed(self.received)}
         world = World(
-            self.events,
+            list(first_of_each.values()),
             now=self.now,
             traits=self.traits,
             identified=self.identified,

@@ -45,10 +45,10 @@ def test_the_engine_agrees_with_the_oracle_at_every_instant_it_promises() -> Non
 
 
 @pytest.mark.timeout(SECONDS + 120)
-def test_lives_with_late_events_lazy_timers_gates_and_new_rules_agree_with_the_oracle() -> None:
+def test_lives_with_late_and_doubled_events_merges_lazy_timers_gates_and_new_rules_agree_with_the_oracle() -> None:
     first = random.SystemRandom().randrange(1 << 40) if SECONDS else 1
     stop = time.monotonic() + SECONDS
-    timers = gated = checks = 0
+    timers = gated = checks = merged = doubled = 0
     for n in itertools.count():
         if n >= LIVES and time.monotonic() >= stop:
             break
@@ -57,9 +57,12 @@ def test_lives_with_late_events_lazy_timers_gates_and_new_rules_agree_with_the_o
         timers += life.timers
         gated += life.gated
         checks += life.checks
+        merged += life.merged
+        doubled += life.doubled
     asked = f"{n} lives from seed {first}, {checks} questions to the oracle"
-    print(f"{asked}, {timers} timers, {gated} events without a judgment")  # noqa: T201
+    print(f"{asked}, {timers} timers, {gated} times no judgment, {merged} merges, {doubled} doubled")  # noqa: T201
     assert timers > LIVES / 4
+    assert min(merged, doubled) > LIVES / 4
     assert gated > LIVES / 2
 
 
@@ -135,6 +138,11 @@ def one_name(node: Since, language: Language) -> Any:
     return LANGUAGE.leaves[Since](msgspec.structs.replace(node, event=name), language)
 
 
+def lasting(node: Trait, language: Language) -> Any:
+    """Says of every trait that time cannot change what it decides."""
+    return LANGUAGE.leaves[Trait](node, language)._replace(steady=True)
+
+
 def whole_days(node: Calendar) -> Span:
     """Days of 24 hours from midnight in UTC."""
     return LANGUAGE.windows[Calendar](msgspec.structs.replace(node, tz="UTC"))
@@ -191,6 +199,7 @@ MUTANTS = {
         "within_next", lambda make, age: lambda t, now: make(age)(t, now) - (t - age < now <= t)
     ),
     "after, the instant itself too": swapped("after", instant(operator.ge)),
+    "dates that never pass": LANGUAGE._replace(leaves={**LANGUAGE.leaves, Trait: lasting}),
     "days of Greenwich": LANGUAGE._replace(windows={**LANGUAGE.windows, Calendar: whole_days}),
     "calendar, leaving a millisecond late": window(
         Calendar, leaves=lambda span: lambda ts, kept: span.leaves(ts, kept) + 1

@@ -175,7 +175,7 @@ def test_what_fails_half_way_is_there_again(shop: Project) -> None:
 def test_the_statements_do_not_grow_with_the_profiles(shop: Project, tmp_path: Path) -> None:
     persona(shop, "keen", everyone_of(viewed(1), never("checkout_completed")))
     counts = []
-    for turn, people in enumerate((1, 2, 200)):
+    for turn, people in enumerate((1, 2, 50)):
         users = [track(userId=f"{turn}-{number}") for number in range(people)]
         put(shop, *users, received_at=now_ms())
         apply_all()

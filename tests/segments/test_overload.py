@@ -1,17 +1,19 @@
 """What happens when more comes at once than a turn takes, or when somebody is killed or saves at the wrong moment."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from keys.models import Project
 from persona.lib.problems import Problem
-from segments import backfill, claim, services
+from segments import backfill, claim, evaluator, facts, services
 from segments.models import Change, Persona
-from tests.ingestion.applying import put, track
-from tests.segments.living import log, now_ms, persona, settle, viewed
+from tests.ingestion.applying import apply_all, identify, put, track
+from tests.segments.living import assert_log_is_state, log, members, now_ms, persona, settle, viewed
 
 pytestmark = pytest.mark.django_db
 
@@ -90,3 +92,60 @@ def test_what_was_deleted_meanwhile_cannot_be_changed(shop: Project) -> None:
     settle()
     assert Persona.objects.get(pk=keen.pk).status == "draft"
     assert log(shop) == [("alice", "enter", "keen", "event"), ("alice", "leave", "keen", "definition")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_turn_takes_its_part_of_a_backlog_and_another_worker_the_other_lanes(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "MARK_BYTES", 2_000)
+    persona(project, "keen", viewed(1))
+    put(project, *(track(userId=f"user-{n}") for n in range(100)), received_at=now_ms())
+    apply_all()
+
+    def another_worker() -> int:
+        try:
+            return evaluator.evaluate_some()
+        finally:
+            connection.close()
+
+    with transaction.atomic(), ThreadPoolExecutor(1) as worker:
+        held = claim.claim(project.pk)
+        taken = worker.submit(another_worker).result(30)
+        transaction.set_rollback(True)
+    assert held is not None
+    assert 0 < len(held.marks) < 50
+    assert 0 < taken <= 100 - len(held.marks)
+    settle()
+    assert len(members(project, "keen")) == 100
+    assert_log_is_state(project)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_is_merged_away_while_a_worker_reads_is_not_judged_without_her_events(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    persona(project, "quiet", {**viewed(1), "cmp": "eq", "value": 0})
+    put(project, track(userId="alice"), track(anonymousId="device"), received_at=now_ms())
+    settle()
+    put(project, track(anonymousId="device"), received_at=now_ms())
+    apply_all()
+    read = facts.with_events
+
+    def merge() -> None:
+        try:
+            put(project, identify("alice", {}, anonymousId="device"), received_at=now_ms())
+            apply_all()
+        finally:
+            connection.close()
+
+    def late(*args: Any, **given: Any) -> Any:
+        with ThreadPoolExecutor(1) as writer:
+            writer.submit(merge).result(30)
+        monkeypatch.undo()
+        return read(*args, **given)
+
+    monkeypatch.setattr(facts, "with_events", late)  # between the two statements, another process is at work
+    settle()
+    assert log(project) == []
+    assert_log_is_state(project)
