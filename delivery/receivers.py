@@ -1,6 +1,7 @@
 """What delivery does when something happens below it."""
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 from django.dispatch import receiver
@@ -8,7 +9,7 @@ from django.dispatch import receiver
 from delivery.models import Destination
 from delivery.tasks import DELIVER
 from segments import publisher
-from segments.signals import logged
+from segments.signals import logged, would_tell
 
 KNOWN_SECONDS = 1.0  # beat looks every second anyway
 
@@ -26,3 +27,14 @@ def wake(project_id: int, **_: Any) -> None:
         _looked_at = time.monotonic()
     if project_id in _listening:
         publisher.wake(DELIVER)
+
+
+@receiver(would_tell, dispatch_uid="delivery.would_tell")
+def would_be_told(project_id: int, persona: str, ops: Collection[str], **_: Any) -> list[str]:
+    """The webhooks whose filters let these changes through. A paused one is among them: it gets them later."""
+    webhooks = Destination.objects.filter(project_id=project_id, kind=Destination.Kind.WEBHOOK)
+    return [
+        one.name
+        for one in webhooks
+        if (not one.personas or persona in one.personas) and (not one.ops or set(one.ops) & set(ops))
+    ]

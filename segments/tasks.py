@@ -55,6 +55,7 @@ def maintain() -> None:
     upkeep.prune_log()
     upkeep.follow_retentions()
     upkeep.forget_warnings()
+    upkeep.drop_tickets()
 
 
 @shared_task(name="segments.verify", ignore_result=True)

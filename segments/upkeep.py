@@ -1,13 +1,13 @@
 """Upkeep: the oldest rows of the change log go, in order, so that what is kept stays gap-free.
 
-And rules follow the settings of the installation.
+Warnings and tickets that nobody can use any more go, and rules follow the settings of the installation.
 """
 
 from django.conf import settings
 from django.db import connection
 
 from keys.models import Project
-from persona.lib.clock import MS_PER_DAY
+from persona.lib.clock import MS_PER_DAY, MS_PER_HOUR
 from persona.lib.log import get_logger
 from segments import cursors, rejudging, warnings
 
@@ -23,6 +23,10 @@ delete from segments_change where project_id = %(project)s and seq in (
     order by seq limit %(rows)s)
 """
 END = 1 << 62
+# A ticket opens no new stream a minute after its last use. An open stream says every few seconds that it uses its own;
+# a process that was held up for some minutes must still find it.
+TICKETS = "delete from segments_streamticket where project_id = %s and seen_at < %s"
+UNUSED = MS_PER_HOUR
 
 log = get_logger(__name__)
 
@@ -43,6 +47,17 @@ def forget_warnings() -> None:
         now = cursors.clock(cursor)
     for project_id in Project.objects.values_list("id", flat=True):
         warnings.forget_old(project_id, now)
+
+
+def drop_tickets() -> int:
+    """Tickets of streams that have not been in use for so long that they open none any more; how many."""
+    dropped = 0
+    with cursors.raw_cursor() as cursor:
+        oldest = cursors.clock(cursor) - UNUSED
+        for project_id in Project.objects.values_list("id", flat=True):
+            cursor.execute(TICKETS, (project_id, oldest))
+            dropped += cursor.rowcount
+    return dropped
 
 
 def _prune(project_id: int) -> int:

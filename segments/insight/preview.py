@@ -1,7 +1,7 @@
 """Before a rule is saved: who would enter, leave and stay. Nothing is written and nobody is told."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from segments.definitions import Definitions
 from segments.facts import Wanted
 from segments.insight import people, reading
 from segments.models import Persona
+from segments.signals import would_tell
 
 SAMPLES = 10  # shown of those who enter, and of those who leave
 BUDGET = 10.0  # seconds: a page that waits longer is closed by its reader
@@ -27,7 +28,10 @@ class Person(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """enter, leave, stay: profiles; complete: False if time ran out after `seen` profiles, the figures are of those."""
+    """enter, leave, stay: profiles; complete: False if time ran out after `seen` profiles, the figures are of those.
+
+    destinations: the names of those that would be told of these enters and leaves.
+    """
 
     enter: int
     leave: int
@@ -70,8 +74,13 @@ def preview(*, project: Project, rule: Any, persona: Persona | None = None, budg
         complete=not profiles,
         entering=[shown[profile] for profile in entering if profile in shown],
         leaving=[shown[profile] for profile in leaving if profile in shown],
-        destinations=[],
+        destinations=_told(candidate, {op for op, n in (("enter", enter), ("leave", leave)) if n}),
     )
+
+
+def _told(persona: Persona, ops: Collection[str]) -> list[str]:
+    asked = would_tell.send(Persona, project_id=persona.project_id, persona=persona.slug, ops=ops) if ops else []
+    return sorted(name for _, names in asked for name in names)
 
 
 def _judged(defined: Definitions, project_id: int, persona_id: int, profiles: list[int]) -> tuple[set[int], set[int]]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from delivery.models import Destination
 from keys.models import Project
 from segments.insight.preview import preview
 from segments.models import Head, Persona
@@ -43,6 +44,31 @@ def test_a_changed_rule_says_who_would_move(api: Api, crowd: Project) -> None:
     after = Head.objects.get(project=crowd)
     assert (after.last_seq, after.rules_version) == (head.last_seq, head.rules_version)
     assert api.get("personas/keen")["version"] == 1
+
+
+def test_it_names_whom_the_changes_would_be_told(api: Api, crowd: Project) -> None:
+    persona(crowd, "keen", viewed(2))
+    persona(crowd, "other", viewed(9))
+    for name, personas, ops in (
+        ("all", [], []),
+        ("entering", [], ["enter"]),
+        ("of keen", ["keen"], ["leave"]),
+        ("of another", ["other"], []),
+        ("paused", ["keen", "other"], []),
+    ):
+        hook = {"kind": "webhook", "name": name, "url": "https://crm.example/hook", "personas": personas, "ops": ops}
+        assert api.ask("POST", "destinations", hook)[0] == 201
+    Destination.objects.filter(project=crowd, name="paused").update(status=Destination.Status.PAUSED)
+    ahead = {"kind": "amplitude", "name": "events", "url": "https://api.example/", "secret": "key"}
+    assert api.ask("POST", "destinations", ahead)[0] == 201
+    elsewhere = Project.objects.create(slug="elsewhere", name="elsewhere")
+    Destination.objects.create(
+        project=elsewhere, kind=Destination.Kind.WEBHOOK, name="not ours", url="https://x.example"
+    )
+    assert api.ask("POST", "personas/keen/preview", rule(3))[1]["destinations"] == ["all", "of keen", "paused"]
+    assert api.ask("POST", "personas/keen/preview", rule(1))[1]["destinations"] == ["all", "entering", "paused"]
+    assert api.ask("POST", "personas/keen/preview", rule(2))[1]["destinations"] == []
+    assert api.ask("POST", "personas/preview", rule(1))[1]["destinations"] == ["all", "entering"]
 
 
 def test_a_refused_rule_is_refused_here_too(api: Api, crowd: Project) -> None:
