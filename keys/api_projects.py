@@ -16,7 +16,7 @@ from keys import project_settings, refusals, services, shapes
 from keys.access import READING, actor_of
 from keys.api import ProjectView, body_as, page_from, page_token, whole_number
 from keys.auth import Principal
-from keys.models import Project, ProjectSettings, SettingsVersion
+from keys.models import Member, Project, ProjectSettings, SettingsVersion
 from keys.permits import require_secret
 from keys.preconditions import require_match
 from keys.refusals import refusal
@@ -78,7 +78,9 @@ class ProjectDetail(ProjectView):
 
 
 class Settings(ProjectView):
-    """`/api/projects/{project}/settings`: only keys without limits."""
+    """`/api/projects/{project}/settings`: only keys without limits, and of people only owners."""
+
+    roles = frozenset({Member.Role.OWNER})
 
     @extend_schema(operation_id="settings_get", responses=ProjectSettings)
     def get(self, request: Request, project: str) -> Response:

@@ -103,6 +103,24 @@ class Member(models.Model):
         return f"{self.user} ({self.role})"
 
 
+class Invitation(models.Model):
+    """A link that makes whoever opens it a member, once and until it expires. digest: SHA-256 of its token."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=6, choices=Member.Role)
+    email = models.EmailField(blank=True)  # where it was sent, or whom it was made for
+    digest = models.BinaryField(max_length=32, unique=True)  # opening the link
+    invited_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-id"], name="keys_invitation_newest")]  # the list of people
+
+    def __str__(self) -> str:
+        return f"{self.email or 'a link'} ({self.role})"
+
+
 class ApiKey(models.Model):
     """A credential of a project. The secret itself is shown once and never stored.
 

@@ -22,7 +22,12 @@ def settings_etag(project: Project) -> str:
 
 @transaction.atomic
 def change_settings(
-    *, project: Project, changes: Mapping[str, Any], actor: Actor, check: Callable[[Project], None] = lambda _: None
+    *,
+    project: Project,
+    changes: Mapping[str, Any],
+    actor: Actor,
+    check: Callable[[Project], None] = lambda _: None,
+    address: str | None = None,
 ) -> SettingsVersion:
     """Merge `changes` into the settings (a null takes a key back to its default), and keep the new version.
 
@@ -42,6 +47,7 @@ def change_settings(
         action="project.settings_changed",
         target=found.slug,
         detail={"fields": sorted(changes), "version": kept.version},
+        address=address,
     )
     return kept
 

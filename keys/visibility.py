@@ -34,6 +34,13 @@ def may_change(person: Person, project: Project) -> bool:
     return project.members.filter(user__username=person.get_username(), role__in=changing).exists()
 
 
+def manages(person: Person, project: Project) -> bool:
+    """Owners and superusers manage people and settings."""
+    if isinstance(person, User) and person.is_active and person.is_superuser:
+        return True
+    return project.members.filter(user__username=person.get_username(), role=Member.Role.OWNER).exists()
+
+
 def project_page(view: ProjectView) -> Callable[..., HttpResponseBase]:
     """A page to look at, about the project named by `slug` in its address.
 
@@ -52,14 +59,22 @@ def project_page(view: ProjectView) -> Callable[..., HttpResponseBase]:
 
 def project_form(view: ProjectView) -> Callable[..., HttpResponseBase]:
     """A page on which something of the project is changed: the same, and 403 for who may only look."""
+    return _allowed(may_change, view)
 
+
+def owner_form(view: ProjectView) -> Callable[..., HttpResponseBase]:
+    """A page about people or settings: the same, and 403 for who is not an owner."""
+    return _allowed(manages, view)
+
+
+def _allowed(allows: Callable[[Person, Project], bool], view: ProjectView) -> Callable[..., HttpResponseBase]:
     @never_cache
     @require_http_methods(["GET", "HEAD", "POST"])
     @login_required
     @wraps(view)
     def page(request: HttpRequest, slug: str, **more: Any) -> HttpResponseBase:
         project = _visible(request, slug)
-        if not may_change(request.user, project):
+        if not allows(request.user, project):
             raise PermissionDenied
         return view(request, project, **more)
 

@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.connection import SSLConnection, parse_url
 from redis.retry import Retry
 
-from persona.lib import env, metrics
+from persona.lib import env, mail, metrics
 from persona.lib.log import configure_logging
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -211,6 +211,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# smtp://user:password@host:587 (STARTTLS) or smtps://...:465. Without it links are shown instead of sent.
+EMAIL_URL = env.text("EMAIL_URL")
+globals().update(mail.settings(EMAIL_URL))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("PERSONA_MAIL_FROM", "persona@localhost")
 LOGIN_URL = "signin"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_HTTPONLY = True

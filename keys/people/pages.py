@@ -1,0 +1,157 @@
+"""The pages of a project's people: the list, inviting, changing a role, removing, and joining by a link."""
+
+from typing import TypedDict
+
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from keys import tries
+from keys.models import Invitation, Member, Project
+from keys.people import invitations, mail, members
+from keys.people.forms import ROLES, InviteForm, NewPersonForm, RoleForm
+from keys.people.visitor import address, person
+from keys.tries import paced
+from keys.visibility import manages, owner_form, project_page
+from persona.lib.problems import Problem
+
+DEEDS = "30/m"  # for one person
+JOINS = "20/m"  # for one address
+KEPT = "invitation"  # in the session: the token leaves the address bar at once
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+@project_page
+def member_list(request: HttpRequest, project: Project) -> HttpResponse:
+    """Owners see open invitations too."""
+    people = Member.objects.filter(project=project).select_related("user").order_by("role", "user__username")
+    mine = manages(request.user, project)
+    shown = {"people": list(people[:500]), "manages": mine, "pending": invitations.pending(project) if mine else []}
+    return _page(request, project, "list", {**shown, "roles": ROLES})
+
+
+@owner_form
+@paced("people", DEEDS)
+def invite(request: HttpRequest, project: Project) -> HttpResponse:
+    form = InviteForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        made, token = invitations.invite(project=project, **form.cleaned_data, **_who(request))
+        link = request.build_absolute_uri(reverse("invitation-link", args=[token]))
+        sent = mail.invitation(made, link)
+        return _page(request, project, "invited", {"invitation": made, "link": link, "sent": sent})
+    shown = {"form": form, "roles": ROLES, "sends": mail.sends()}
+    return _page(request, project, "invite", shown, bad=form.is_bound)
+
+
+@owner_form
+@paced("people", DEEDS)
+def withdraw(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
+    found = Invitation.objects.filter(project=project, pk=pk).first()
+    if found is None:
+        raise Http404
+    if request.method == "POST":
+        invitations.withdraw(invitation=found, **_who(request))
+        messages.success(request, "The invitation is withdrawn: its link no longer works.")
+        return redirect("people", project.slug)
+    return _page(request, project, "withdraw", {"invitation": found})
+
+
+@owner_form
+@paced("people", DEEDS)
+def role(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
+    member = _member(project, pk)
+    form = RoleForm(request.POST if request.method == "POST" else None, initial={"role": member.role})
+    refused = ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            members.change_role(member=member, role=form.cleaned_data["role"], **_who(request))
+        except Problem as problem:
+            refused = problem.detail
+        else:
+            messages.success(request, f"{member.user} is {form.cleaned_data['role']} now.")
+            return redirect("people", project.slug)
+    shown = {"form": form, "member": member, "roles": ROLES, "refused": refused}
+    return _page(request, project, "role", shown, bad=form.is_bound)
+
+
+@owner_form
+@paced("people", DEEDS)
+def remove(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
+    member = _member(project, pk)
+    refused = ""
+    if request.method == "POST":
+        try:
+            members.remove(member=member, **_who(request))
+        except Problem as problem:
+            refused = problem.detail
+        else:
+            messages.success(request, f"{member.user} is no longer a member of {project}.")
+            return redirect("home" if member.user == request.user else reverse("people", args=[project.slug]))
+    return _page(request, project, "remove", {"member": member, "refused": refused}, bad=bool(refused))
+
+
+@never_cache
+@require_safe
+def open_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Nothing happens yet: mail programs open links too. The token goes into the session, out of sight."""
+    request.session[KEPT] = token
+    return redirect("invitation")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def accept(request: HttpRequest) -> HttpResponseBase:
+    """Join as who is signed in, or make an account first."""
+    seconds = tries.wait(request, group="join", key="ip", rate=JOINS) if request.method == "POST" else 0
+    if seconds:
+        return tries.too_many(request, seconds)
+    found = invitations.find(str(request.session.get(KEPT, "")))
+    if found is None:
+        detail = "It has been used, withdrawn, or is older than 7 days. Ask for another one."
+        return render(request, "error.html", {"title": "This invitation does not work", "detail": detail}, status=404)
+    signed_in = isinstance(request.user, User)
+    form = NewPersonForm(request.POST if request.method == "POST" else None, initial={"email": found.email})
+    if request.method == "POST" and (signed_in or form.is_valid()):
+        return _join(request, person(request) if signed_in else form.save())
+    shown = {"invitation": found, "does": ROLES[found.role], "form": form}
+    return render(request, "people/join.html", shown, status=422 if request.method == "POST" else 200)
+
+
+def _join(request: HttpRequest, who: User) -> HttpResponse:
+    member = invitations.accept(token=request.session.pop(KEPT), person=who, address=address(request))
+    if not request.user.is_authenticated:
+        login(request, who, backend=BACKEND)
+    if member is None:
+        raise Http404  # somebody else was a moment faster
+    messages.success(request, f"You are {member.role} of {member.project} now.")
+    return redirect("project", member.project.slug)
+
+
+def _member(project: Project, pk: int) -> Member:
+    found = Member.objects.select_related("user", "project").filter(project=project, pk=pk).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+class Who(TypedDict):
+    """Whom the audit names, and from where."""
+
+    actor: User
+    address: str | None
+
+
+def _who(request: HttpRequest) -> Who:
+    return {"actor": person(request), "address": address(request)}
+
+
+def _page(
+    request: HttpRequest, project: Project, name: str, shown: dict[str, object], *, bad: bool = False
+) -> HttpResponse:
+    shown = {**shown, "project": project, "here": "people"}
+    return render(request, f"people/{name}.html", shown, status=422 if bad else 200)
