@@ -187,6 +187,8 @@ class Scripted:
     async def _config(self, writer: asyncio.StreamWriter, asked: Asked) -> bool:
         self.seen.config.append(asked)
         step = self._next("config", len(self.seen.config) - 1)
+        if "html" in step:
+            return await self._page(writer, asked, step)
         if step.get("status", 200) != 200:
             return await self._refuse(writer, asked, step)
         return await self._answer(writer, 200, step.get("body", QUIET_CONFIG), asked)

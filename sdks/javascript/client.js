@@ -93,7 +93,9 @@ export class Client {
     this.http.wakeAll();
   }
 
-  subscribe({ personas = [], onReset = nothing, kept = this.places("place." + personas.slice().sort()) } = {}, callback = nothing) {
+  // `cursor`: behind which id to begin when there is no place from before; without either, from now on.
+  subscribe({ personas = [], onReset = nothing, cursor, kept = this.places("place." + personas.slice().sort()) } = {}, callback = nothing) {
+    if (cursor && !kept.read()) kept.write(cursor);
     const subscription = new Subscription({
       http: this.http, options: this.options, personas, kept,
       change: (change) => this.tell(callback, change), reset: (...range) => this.tell(onReset, ...range),

@@ -1,4 +1,4 @@
-"""Plays conformance cases with the browser's SDK, in Chromium, from a page of another origin. Speaks as all drivers do."""
+"""Plays conformance cases in Chromium, from a page of another origin than the server's. Speaks as all drivers do."""
 
 import json
 import sys

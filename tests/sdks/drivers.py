@@ -41,9 +41,17 @@ def browser() -> Sequence[str]:
     return [sys.executable, "-m", "tests.sdks.browser_driver"]
 
 
+def go() -> Sequence[str]:
+    program = SDKS / "go" / "dist" / "conformance"
+    race = ["-race"] if shutil.which("gcc") else []
+    subprocess.run(["go", "build", *race, "-o", str(program), "./conformance"], cwd=SDKS / "go", check=True)
+    return [str(program)]
+
+
 DRIVERS = (
     Driver("python", python),
     Driver("node", node, needs="node", package="nodejs"),
+    Driver("go", go, needs="go", package="golang-go"),
     Driver("browser", browser, needs="chromium", package="chromium"),
 )
 
@@ -51,7 +59,8 @@ DRIVERS = (
 class Playing:
     """A driver at work: one process for all cases of its language."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], language: str) -> None:
+        self.language = language
         environ = {**os.environ, "PYTHONPATH": str(SDKS / "python")}
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, cwd=ROOT, env=environ, stdin=pipe, stdout=pipe, text=True, bufsize=1)

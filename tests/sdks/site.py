@@ -33,7 +33,7 @@ class Site:
                 self.end_headers()
                 self.wfile.write(content)
 
-            def log_message(self, format: str, *_: object) -> None:
+            def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - the base class calls it so
                 """Says nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -1,3 +1,2 @@
 // import { persona } from "@persona/browser"
 export { persona, persona as default } from "./persona.js";
-export { Browser } from "./client.js";

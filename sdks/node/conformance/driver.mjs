@@ -32,10 +32,11 @@ const call = (persona, step) => {
 };
 
 const play = async ({ url, key, options, do: steps }) => {
-  const heard = { dropped: [], errors: [], changes: [], resets: [] };
+  const heard = { dropped: [], errors: [], changes: [], resets: [], flags: [] };
   const persona = new Persona(key, {
     ...options, url,
     onDrop: (event, code) => heard.dropped.push({ event, code }),
+    onFlags: (flags) => heard.flags.push(flags),
     onError: (code) => heard.errors.push(code),
   });
   let subscription;
@@ -46,7 +47,7 @@ const play = async ({ url, key, options, do: steps }) => {
     else if ("unsubscribe" in step) await subscription.close();
     else if ("subscribe" in step) {
       const onReset = (oldest, head) => heard.resets.push({ oldest, head });
-      subscription = persona.subscribe({ personas: step.subscribe, onReset }, ({ seq }) => heard.changes.push(seq));
+      subscription = persona.subscribe({ personas: step.subscribe, cursor: step.cursor, onReset }, ({ seq }) => heard.changes.push(seq));
     } else if ("until" in step) await until(() => Object.entries(step.until).every(([name, count]) => heard[name].length >= count));
     else if ("wait" in step) {
       await until(async () => {

@@ -37,9 +37,9 @@ export class Persona extends Client {
     return this.put("alias", "alias", { userId, previousId, ...who });
   }
 
-  // `cursor`: behind which id to begin, the `cursor` of an earlier subscription; without it, from now on.
-  subscribe({ cursor, ...options } = {}, callback) {
-    const kept = place(cursor);
+  // The subscription's own `cursor` is the one to begin with after a restart.
+  subscribe(options = {}, callback) {
+    const kept = place();
     const subscription = super.subscribe({ ...options, kept }, callback);
     Object.defineProperty(subscription, "cursor", { get: kept.read });
     return subscription;

@@ -18,7 +18,7 @@ class Application:
     """What hears the SDK's callbacks."""
 
     def __init__(self) -> None:
-        self.heard: dict[str, list[Any]] = {"dropped": [], "errors": [], "changes": [], "resets": []}
+        self.heard: dict[str, list[Any]] = {"dropped": [], "errors": [], "changes": [], "resets": [], "flags": []}
 
     def dropped(self, name: str, code: str) -> None:
         self.heard["dropped"].append({"event": name, "code": code})
@@ -66,9 +66,17 @@ def play(case: Mapping[str, Any]) -> Application:
     names = {
         re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), name): case["options"][name] for name in case["options"]
     }
+    config = names.pop("config", False)
     heard = Application()
-    options = Options(**names)
-    persona = Persona(case["key"], url=case["url"], options=options, on_drop=heard.dropped, on_error=heard.error)
+    persona = Persona(
+        case["key"],
+        url=case["url"],
+        options=Options(**names),
+        on_drop=heard.dropped,
+        on_error=heard.error,
+        on_flags=heard.heard["flags"].append,
+        config=config,
+    )
     subscription = None
     for step in case["do"]:
         if "flush" in step:
@@ -78,7 +86,8 @@ def play(case: Mapping[str, Any]) -> Application:
         elif "setKey" in step:
             persona.set_key(step["setKey"])
         elif "subscribe" in step:
-            subscription = persona.subscribe(heard.change, personas=step["subscribe"], on_reset=heard.reset)
+            where = {"personas": step["subscribe"], "cursor": step.get("cursor")}
+            subscription = persona.subscribe(heard.change, on_reset=heard.reset, **where)
         elif "unsubscribe" in step and subscription:
             subscription.close()
         elif "until" in step:

@@ -1,0 +1,79 @@
+package persona
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"time"
+)
+
+const usualRefresh = 45 * time.Second
+
+type configuration struct {
+	Flags        map[string]any `json:"flags"`
+	RefreshAfter float64        `json:"refreshAfter"` // seconds
+}
+
+// Flags of the project as last heard; empty before, and without Options.Config.
+func (c *Client) Flags() map[string]any {
+	flags := map[string]any{}
+	for name, value := range c.flags.Load().(map[string]any) {
+		flags[name] = value
+	}
+	return flags
+}
+
+func (c *Client) sampleRate() float64 {
+	if rate, ok := c.flags.Load().(map[string]any)["sampleRate"].(float64); ok {
+		return rate
+	}
+	return 1
+}
+
+// follow asks for the project's configuration again and again.
+func (c *Client) follow(ctx context.Context) {
+	etag, refresh := "", usualRefresh
+	for ctx.Err() == nil {
+		if known, tag, ok := c.ask(ctx, etag); ok {
+			etag = tag
+			c.flags.Store(known.Flags)
+			if known.RefreshAfter > 0 {
+				refresh = time.Duration(known.RefreshAfter * float64(time.Second))
+			}
+			if c.options.OnFlags != nil {
+				c.guard(func() { c.options.OnFlags(c.Flags()) })
+			}
+		}
+		rest(ctx, refresh)
+	}
+}
+
+// ask is false when there is no answer, or nothing new in it: what was known goes on to hold.
+func (c *Client) ask(ctx context.Context, etag string) (known configuration, tag string, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	header := http.Header{}
+	if etag != "" {
+		header.Set("If-None-Match", etag)
+	}
+	response, err := c.do(ctx, http.MethodGet, configPath, nil, header)
+	if err != nil {
+		return known, "", false
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, mostAnswer))
+	if err != nil || response.StatusCode != http.StatusOK || json.Unmarshal(text, &known) != nil || known.Flags == nil {
+		return known, "", false
+	}
+	return known, response.Header.Get("ETag"), true
+}
+
+func rest(ctx context.Context, duration time.Duration) {
+	timer := time.NewTimer(duration)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

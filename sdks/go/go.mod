@@ -1,0 +1,3 @@
+module persona.dev/go
+
+go 1.19
