@@ -2,7 +2,7 @@
 # make test    the checks and the tests
 # make check   ruff, ruff format, mypy
 # make fuzz    random rules on random lives against a second implementation, mutated bodies; FUZZ_SECONDS=300 each
-# make interop the clients of other products, for the tests in tests/interop (needs Node.js)
+# make interop the clients of other products for tests/interop, and what builds the SDKs (needs Node.js)
 # make lock    compile the requirement locks anew (needs uv)
 
 .PHONY: run test check fuzz interop lock
@@ -39,6 +39,7 @@ interop:
 	@.venv-interop/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 		--require-hashes --no-deps --only-binary :all: -r tests/interop/requirements.lock
 	@npm ci --prefix tests/interop --silent --no-audit --no-fund --ignore-scripts
+	@for sdk in browser node; do npm ci --prefix sdks/$$sdk --silent --no-audit --no-fund --ignore-scripts || exit 1; done
 
 # No registry's name gets into the locks, and every file is named by its hash.
 compile = uv pip compile --universal --python-version 3.11 --generate-hashes \
