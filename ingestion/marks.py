@@ -27,12 +27,12 @@ def rows(
     shards: dict[int, list[stale.Mark]] = {}
     oldest: dict[int, int] = {}
     for person in touched:
-        own = arrivals.get(person.id, [])
+        own = arrivals.get(person.id, ())
         mark = _mark(person, own, sheets.get(person.id), names, now)
         if mark.what or own:
             shards.setdefault(person.shard, []).append(mark)
-            received = [arrival.received_at for arrival in own]
-            oldest[person.shard] = min([oldest.get(person.shard, now), *received])
+            for arrival in own:
+                oldest[person.shard] = min(oldest.get(person.shard, now), arrival.received_at)
     for person in merged_away:
         shards.setdefault(person.shard, []).append(stale.Mark(person.id, stale.MERGED, (), now, now, ""))
     return [(shard, oldest.get(shard, now), stale.encode(found)) for shard, found in sorted(shards.items())]
@@ -41,7 +41,7 @@ def rows(
 def _mark(
     person: Person, arrivals: Sequence[Arrival], sheet: Sheet | None, names: Mapping[str, int], now: int
 ) -> stale.Mark:
-    last = max(arrivals, key=lambda arrival: arrival.order, default=None)
+    last = max(arrivals, key=lambda arrival: (arrival.ts, arrival.uid), default=None)
     return stale.Mark(
         profile=person.id,
         what=_what(person, sheet),

@@ -18,7 +18,7 @@ from ingestion.waiting import Waiting
 What = Literal["stored", "duplicate", "rejected"]
 
 
-class Outcome(msgspec.Struct, kw_only=True):
+class Outcome(msgspec.Struct, kw_only=True, gc=False):
     """What became of one event. person: whose it is; refused: why it was not stored; keyed: it took its dedupe key."""
 
     batch: Waiting

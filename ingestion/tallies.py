@@ -3,9 +3,11 @@
 By the instant of receipt: an event of last year that comes today is work of today.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import msgspec
+from django.db import transaction
 
 from ingestion.cursors import Cursor
 from ingestion.outcomes import Outcome
@@ -13,6 +15,8 @@ from persona.lib.clock import MS_PER_DAY
 
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
+MINUTES_AN_HOUR = HOUR_MS // MINUTE_MS
+MOST_WRITTEN = 200_000  # profiles and hours that a process remembers: some 20 MB
 NAMELESS = 0
 
 Counts = dict[tuple[int, int], dict[str, int]]
@@ -39,28 +43,48 @@ insert into ingestion_profileday (project_id, day, profile_id)
 select distinct %(project)s::bigint, hour - hour %% %(day)s, profile_id from seen on conflict do nothing
 """
 
+# By project: hours and profiles whose rows are there already, so that most events of an active profile write none.
+_written: dict[int, set[tuple[int, int]]] = {}
+
 
 def record(cursor: Cursor, project: int, outcomes: Iterable[Outcome], names: Mapping[str, int], now: int) -> None:
     """Count `outcomes`, in the transaction that stores them: two statements, however many there are."""
-    hours: Counts = {}
-    minutes: Counts = {}
+    # By minute and name first: what is done for every event must be little.
+    seen: Counter[tuple[int, int, str]] = Counter()
     active: set[tuple[int, int]] = set()
     for outcome in outcomes:
-        at = min(outcome.batch.received_at, now)
-        hour = at - at % HOUR_MS
-        if outcome.is_event and outcome.person is not None:
-            active.add((hour, outcome.person.id))
-        if outcome.is_event or outcome.what != "stored":
-            for counted, key in ((hours, (hour, _name(outcome, names))), (minutes, (at - at % MINUTE_MS, 0))):
-                counted.setdefault(key, {"stored": 0, "duplicate": 0, "rejected": 0})[outcome.what] += 1
-    if hours:
-        by_hour = [{"hour": hour, "name": name, **tally} for (hour, name), tally in sorted(hours.items())]
-        by_minute = [{"minute": minute, **tally} for (minute, _), tally in sorted(minutes.items())]
-        cursor.execute(EVENTS, {"project": project, "hours": _json(by_hour), "minutes": _json(by_minute)})
-    if active:
-        when, profiles = zip(*sorted(active), strict=True)
+        is_event = outcome.is_event
+        minute = min(outcome.batch.received_at, now) // MINUTE_MS
+        if is_event and outcome.person is not None:
+            active.add((minute // MINUTES_AN_HOUR * HOUR_MS, outcome.person.id))
+        if is_event or outcome.what != "stored":
+            seen[minute, _name(outcome, names), outcome.what] += 1
+    if seen:
+        _count(cursor, project, seen)
+    if fresh := active - _written.get(project, frozenset()):
+        when, profiles = zip(*sorted(fresh), strict=True)
         given = {"hours": _array(when), "profiles": _array(profiles), "project": project, "day": MS_PER_DAY}
         cursor.execute(PROFILES, given)
+        transaction.on_commit(lambda: _remember(project, fresh))
+
+
+def _count(cursor: Cursor, project: int, seen: Mapping[tuple[int, int, str], int]) -> None:
+    hours: Counts = {}
+    minutes: Counts = {}
+    for (minute, name, what), n in seen.items():
+        hour = minute // MINUTES_AN_HOUR * HOUR_MS
+        for counted, key in ((hours, (hour, name)), (minutes, (minute * MINUTE_MS, 0))):
+            counted.setdefault(key, {"stored": 0, "duplicate": 0, "rejected": 0})[what] += n
+    by_hour = [{"hour": hour, "name": name, **tally} for (hour, name), tally in sorted(hours.items())]
+    by_minute = [{"minute": minute, **tally} for (minute, _), tally in sorted(minutes.items())]
+    cursor.execute(EVENTS, {"project": project, "hours": _json(by_hour), "minutes": _json(by_minute)})
+
+
+def _remember(project: int, written: set[tuple[int, int]]) -> None:
+    """Rows that are committed. They stay far longer than anything is remembered here."""
+    if len(written) + sum(map(len, _written.values())) > MOST_WRITTEN:
+        _written.clear()
+    _written.setdefault(project, set()).update(written)
 
 
 def _name(outcome: Outcome, names: Mapping[str, int]) -> int:
