@@ -52,6 +52,11 @@ class RuleForm:
         return self._text if self.json_error and self._text else json.dumps(self.document, indent=2, ensure_ascii=False)
 
     @property
+    def trouble(self) -> str:
+        """The first thing that is wrong, or nothing."""
+        return self.json_error or next(iter(self.errors), "")
+
+    @property
     def sentence(self) -> str:
         return words.sentence(self.document)
 

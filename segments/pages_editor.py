@@ -99,7 +99,7 @@ def _wanted(
     if deed == "save" and persona is None and not shown["slug"]:
         shown["slug_error"] = "Say what it is called in addresses and code, such as cart_abandoner."
         fine = False
-    shown["bad"] = not fine
+    shown["bad"] = deed == "save" and not fine
     return fine and deed == "save"
 
 

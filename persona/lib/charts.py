@@ -63,9 +63,7 @@ def bars(good: Sequence[int], bad: Sequence[int]) -> Bars:
     made = [
         _bar(place, slot, fine / top, wrong / top) for place, (fine, wrong) in enumerate(zip(good, bad, strict=True))
     ]
-    ticks = [
-        f"{top * line / LINES:,.0f}" if top >= LINES else f"{top * line / LINES:g}" for line in range(LINES, -1, -1)
-    ]
+    ticks = [f"{top * line / LINES:,g}" for line in range(LINES, -1, -1)]
     return Bars(made, ticks, [round(BARS_HEIGHT * line / LINES, 1) for line in range(LINES)])
 
 
