@@ -38,7 +38,7 @@ def asset(request: HttpRequest, path: str) -> HttpResponseBase:
     found = serve(request, path, insecure=True)
     if isinstance(found, FileResponse):
         whole = HttpResponse(b"".join(found), headers=dict(found.headers))
-        found.close()
+        found.file_to_stream.close()  # not the response: that would end the request
         found = whole
     found["Cache-Control"] = "no-cache"
     return found

@@ -126,11 +126,12 @@ def test_while_traffic_runs_nothing_differs(project: Project, monkeypatch: pytes
     monkeypatch.setattr(passes, "PAUSE", 0.02)
     persona(project, "keen", everyone_of(viewed(2, "PT2S"), never("checkout_completed", "PT1S")))
     persona(project, "old", {"op": "trait", "path": "age", "cmp": "gte", "value": 5})
+    persona(project, "moody", viewed(1, "PT1S"))
     reports: list[Report] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     with traffic(project):
         while (
-            not Change.objects.filter(project=project, cause="time").exists() or sum(r.pairs for r in reports) < 1_000
+            not Change.objects.filter(project=project, cause="time").exists() or sum(r.pairs for r in reports) < 400
         ):
             reports.append(whole(project, looks=200))
             assert time.monotonic() < deadline

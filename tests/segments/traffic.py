@@ -1,4 +1,5 @@
-"""A shop that lives: threads that send, apply, evaluate, backfill and change a rule, until the block ends."""
+"""A shop that lives: threads that send, apply, evaluate, backfill and change the rule of the persona `moody`, until
+the block ends. (Whoever leaves by a timer of a rule that has just changed leaves because of the change.)"""
 
 import random
 import threading
@@ -45,7 +46,7 @@ def traffic(project: Project) -> Iterator[None]:
             stop.wait(0.002)
 
     def change(dice: random.Random) -> None:
-        persona = Persona.objects.get(project=project, slug="keen")
+        persona = Persona.objects.get(project=project, slug="moody")
         rule = {"v": 1, "rule": viewed(dice.randint(1, 3), dice.choice(("PT1S", "PT2S")))}
         update_persona(persona=persona, changes={"rule": rule}, actor="alice")
         stop.wait(0.7)
