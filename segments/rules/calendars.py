@@ -4,6 +4,8 @@ from datetime import date, datetime
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
+from persona.lib.clock import LATEST, MS_PER_DAY
+
 INF = 1 << 62  # an instant that never comes
 UNITS = ("day", "week", "month")
 
@@ -20,7 +22,8 @@ class Periods:
 
     def index(self, ts: int) -> int:
         """The period in which an instant lies."""
-        day = datetime.fromtimestamp(ts // 1_000, self.zone).date()
+        # The last day that dates can write is local already in the east: the search below goes on from a day before.
+        day = datetime.fromtimestamp(min(ts, LATEST - MS_PER_DAY) // 1_000, self.zone).date()
         index = number(self.unit, day)
         # Where clocks are put back across midnight, the same date comes twice.
         while ts >= self.start(index + 1):
@@ -59,8 +62,8 @@ def longest(unit: str, periods: int) -> int:
 
 @cache
 def zones() -> frozenset[str]:
-    """The names of all time zones that this machine knows."""
-    return frozenset(available_timezones())
+    """The names of all time zones that this machine knows, without those that mean another one on each."""
+    return frozenset(available_timezones()) - {"localtime", "Factory"}
 
 
 @lru_cache(maxsize=65_536)

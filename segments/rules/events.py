@@ -20,6 +20,7 @@ def event(node: Event, language: Language) -> Leaf:
     limit = aggregate.limit(node.cmp, node.value)
     matches = compile_where(node.where, language.comparators) if node.where else None
     keys = keys_of(where_keys(node.where) + ([node.agg.prop] if node.agg.prop else []))
+    polarity = aggregate.polarity.get(node.cmp, 0)
     need = Need(node.event, span.age, limit if span.newest and not matches else None, *keys)
     value = _event_value(
         name=node.event,
@@ -29,8 +30,9 @@ def event(node: Event, language: Language) -> Leaf:
         states=aggregate.states,
         holds=language.comparators[node.cmp].make(node.value),
         span=span,
+        polarity=polarity,
     )
-    return Leaf(value, (need,), {node.event: aggregate.polarity.get(node.cmp, 0)})
+    return Leaf(value, (need,), {node.event: polarity})
 
 
 def since(node: Since, language: Language) -> Leaf:
@@ -82,6 +84,7 @@ def _event_value(
     states: Callable[[Sequence[Any]], Sequence[Any]],
     holds: Holds,
     span: Span,
+    polarity: int,
 ) -> Value:
     def value(facts: Facts, now: int) -> int:
         rows, entering = counting(facts.events.get(name, ()), span.bounds(now, facts.retention), matches, limit)
@@ -89,7 +92,8 @@ def _event_value(
         found = holds(answers[-1])
         flip = first_flip(rows, answers, holds, found)
         until = INF if flip is None else span.leaves(flip.ts, facts.retention)
-        if entering is not None:
+        # One event more cannot end what events only bring about: whoever is in already waits for no entering instant.
+        if entering is not None and polarity != (1 if found else -1):
             until = min(until, span.enters(entering.ts))
         return until if found else -until
 

@@ -16,9 +16,19 @@ from segments.rules.dates import DATES
 
 Schema = dict[str, Any]
 
-DURATION = r"^P(?=.)(?:[0-9]{1,6}D)?(?:T(?=.)(?:[0-9]{1,7}H)?(?:[0-9]{1,9}M)?(?:[0-9]{1,10}(?:\.[0-9]{1,3})?S)?)?$"
-PATH = r"^(?:\"[^\"]+\"|[^\".]+)(?:\.(?:\"[^\"]+\"|[^\".]+))*$"
-INSTANT = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ].*)?$"
+# `$` alone lets a line break follow in some languages.
+END = r"$(?!\n)"
+DURATION = (
+    r"^P(?=.*[1-9])(?:[0-9]{1,6}D)?(?:T(?=.)(?:[0-9]{1,7}H)?(?:[0-9]{1,9}M)?(?:[0-9]{1,10}(?:\.[0-9]{1,3})?S)?)?" + END
+)
+PATH = r"^(?:\"[^\"]+\"|[^\".]+)(?:\.(?:\"[^\"]+\"|[^\".]+))*" + END
+DATE = (
+    r"(?!0000)[0-9]{4}-(?:02-(?:0[1-9]|[12][0-9])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    r"|(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01]))"
+)
+TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60)(?:[.,][0-9]{1,9})?)?"
+OFFSET = r"(?:[\t-\r ]?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)"
+INSTANT = rf"^\s*{DATE}(?:[Tt ]{TIME}{OFFSET})?\s*" + END
 
 
 def schema() -> Schema:
@@ -62,7 +72,7 @@ def _nodes() -> dict[str, list[Schema]]:
         "window": window,
     }
     bucket = {"type": "integer", "minimum": 0, "maximum": conditions.BUCKETS}
-    profiles = _list({"type": "string", "pattern": f"^{conditions.PUBLIC_ID.pattern}$"}, conditions.PROFILES)
+    profiles = _list({"type": "string", "pattern": f"^{conditions.PUBLIC_ID.pattern}{END}"}, conditions.PROFILES)
     return {
         **_branches("node", (*COMPARATORS, *DATES)),
         "event": [each for fn, aggregate in AGGREGATES.items() for each in _events(fn, aggregate)],
