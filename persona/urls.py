@@ -5,7 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, re_path
 
 from keys import api_projects
-from persona import config, docs, errors, ingest_health, pages, people, schema, signin
+from persona import config, docs, errors, ingest_health, pages, people, quickstart, schema, signin
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -13,7 +13,9 @@ urlpatterns = [
     path("", include("keys.urls")),
     path("", include("ingestion.page_urls")),
     path("signin/", signin.sign_in, name="signin"),
+    path("account/", include("persona.account_urls")),
     path("signout/", LogoutView.as_view(next_page="signin"), name="signout"),
+    path("quickstart", quickstart.quickstart, name="quickstart"),
     path("health", pages.health),
     path("ready", pages.ready),
     path("metrics", pages.measured),
