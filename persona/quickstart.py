@@ -23,7 +23,7 @@ DEEDS = "30/m"  # as on the page of keys
 @login_required
 @paced("keys", DEEDS)
 def quickstart(request: HttpRequest) -> HttpResponse:
-    """`?project=slug` names the project, else the newest is it. A POST makes a publishable key and fills it in, once."""
+    """`?project=slug` names the project, else the newest is it. A POST makes a publishable key, filled in once."""
     projects = list(visible_projects(request.user)[:MOST_PROJECTS])
     project = _chosen(request, projects)
     changing = project is not None and may_change(request.user, project)
