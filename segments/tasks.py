@@ -55,6 +55,7 @@ def maintain() -> None:
     upkeep.prune_log()
     upkeep.follow_retentions()
     upkeep.forget_warnings()
+    upkeep.forget_hours()
     upkeep.drop_tickets()
 
 

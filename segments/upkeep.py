@@ -23,6 +23,12 @@ delete from segments_change where project_id = %(project)s and seq in (
     order by seq limit %(rows)s)
 """
 END = 1 << 62
+HOURS_DAYS = 35
+# By project, because the key of the table begins with it.
+OLD_HOURS = """
+delete from segments_personahour h using keys_project p
+where h.project_id = p.id and h.hour > 0 and h.hour < %(before)s
+"""
 # A ticket opens no new stream a minute after its last use. An open stream says every few seconds that it uses its own;
 # a process that was held up for some minutes must still find it.
 TICKETS = "delete from segments_streamticket where project_id = %s and seen_at < %s"
@@ -58,6 +64,12 @@ def drop_tickets() -> int:
             cursor.execute(TICKETS, (project_id, oldest))
             dropped += cursor.rowcount
     return dropped
+
+
+def forget_hours() -> None:
+    """Enters and leaves by the hour that no page looks at any more; the sums of all time (hour 0) stay."""
+    with cursors.raw_cursor() as cursor:
+        cursor.execute(OLD_HOURS, {"before": cursors.clock(cursor) - HOURS_DAYS * MS_PER_DAY})
 
 
 def _prune(project_id: int) -> int:

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from keys.models import Project
-from segments import changes, downloads
+from segments import changes, downloads, upkeep
 from segments.models import Persona, PersonaHour
 from tests.ingestion import applying
 from tests.pages import rows
@@ -72,6 +72,16 @@ def test_tallies_are_what_was_logged(project: Project) -> None:
     total = PersonaHour.objects.get(persona_id=persona.pk, hour=0)
     assert (total.enters, total.leaves) == (7, 0)
     assert changes.LOG.count("segments_personahour") == 1
+
+
+def test_hours_go_and_sizes_stay(project: Project) -> None:
+    persona = living.persona(project, "viewers", living.viewed(1))
+    send(project, 7)
+    upkeep.forget_hours()
+    assert PersonaHour.objects.filter(persona_id=persona.pk).count() == 2
+    PersonaHour.objects.filter(hour__gt=0).update(hour=3_600_000)
+    upkeep.forget_hours()
+    assert [(row.hour, row.enters) for row in PersonaHour.objects.filter(persona_id=persona.pk)] == [(0, 7)]
 
 
 def test_members_are_listed_found_and_downloaded(project: Project, as_bob: Client) -> None:
