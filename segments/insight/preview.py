@@ -80,7 +80,7 @@ def preview(*, project: Project, rule: Any, persona: Persona | None = None, budg
 
 def _told(persona: Persona, ops: Collection[str]) -> list[str]:
     asked = would_tell.send(Persona, project_id=persona.project_id, persona=persona.slug, ops=ops) if ops else []
-    return sorted(name for _, names in asked for name in names)
+    return sorted(name for _, names in asked for name in names or ())
 
 
 def _judged(defined: Definitions, project_id: int, persona_id: int, profiles: list[int]) -> tuple[set[int], set[int]]:
