@@ -88,12 +88,17 @@ def forget(cursor: Cursor, project: int, batches: Sequence[Waiting]) -> None:
     if inbox_is_apart():
         transaction.on_commit(lambda: _delete(project, rows))
     else:
-        cursor.execute(FORGET, [project, rows])
+        _forget(cursor, project, rows)
 
 
 def _delete(project: int, rows: list[int]) -> None:
     with bulk_cursor(settings.INBOX_ALIAS) as cursor:
-        cursor.execute(FORGET, [project, rows])
+        _forget(cursor, project, rows)
+
+
+def _forget(cursor: Cursor, project: int, rows: list[int]) -> None:
+    # Never prepared: a plan for any list compares every row with every id, once the inbox was seen empty.
+    cursor.execute(FORGET, [project, rows], prepare=False)
 
 
 def park(project: int, row: int, error: str) -> None:
