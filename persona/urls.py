@@ -13,7 +13,6 @@ urlpatterns = [
     path("", include("keys.urls")),
     path("", include("ingestion.page_urls")),
     path("signin/", signin.sign_in, name="signin"),
-    path("account/", include("persona.account_urls")),
     path("signout/", LogoutView.as_view(next_page="signin"), name="signout"),
     path("quickstart", quickstart.quickstart, name="quickstart"),
     path("health", pages.health),
