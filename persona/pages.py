@@ -38,7 +38,8 @@ def asset(request: HttpRequest, path: str) -> HttpResponseBase:
     found = serve(request, path, insecure=True)
     if isinstance(found, FileResponse):
         whole = HttpResponse(b"".join(found), headers=dict(found.headers))
-        found.file_to_stream.close()  # not the response: that would end the request
+        if found.file_to_stream:  # and not the response: that would end the request
+            found.file_to_stream.close()
         found = whole
     found["Cache-Control"] = "no-cache"
     return found

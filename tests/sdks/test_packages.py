@@ -152,7 +152,7 @@ def test_python_wheel(tmp_path: Path) -> None:
     )
     venv.create(tmp_path / "env", with_pip=False, system_site_packages=False)
     (wheel,) = tmp_path.glob("persona_sdk-*.whl")
-    httpx = Path(__import__("httpx").__file__).parent.parent
+    httpx = Path(str(__import__("httpx").__file__)).parent.parent
     program = (
         f"import sys; sys.path[:0] = [{str(wheel)!r}, {str(httpx)!r}]; from persona_sdk import Persona; "
         "Persona('pk_test_conformance', url=sys.argv[1]).track('installed', user_id='alice')"

@@ -130,9 +130,7 @@ def test_while_traffic_runs_nothing_differs(project: Project, monkeypatch: pytes
     reports: list[Report] = []
     deadline = time.monotonic() + 60
     with traffic(project):
-        while (
-            not Change.objects.filter(project=project, cause="time").exists() or sum(r.pairs for r in reports) < 400
-        ):
+        while not Change.objects.filter(project=project, cause="time").exists() or sum(r.pairs for r in reports) < 400:
             reports.append(whole(project, looks=200))
             assert time.monotonic() < deadline
     assert [difference for report in reports for difference in report.differences] == []
