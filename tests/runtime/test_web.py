@@ -76,8 +76,7 @@ def test_a_wrong_host_is_refused_in_one_line(stack: Stack) -> None:
     for host in ("evil-api.example", "evil-page.example"):
         (line,) = [line for line in stack.log.splitlines() if host in line]
         assert json.loads(line)["level"] == "warning"
-    tracebacks = [line for line in stack.log.splitlines() if "Traceback" in line]
-    assert tracebacks == []
+        assert "Traceback" not in line
 
 
 ENDLESS = {
