@@ -40,12 +40,12 @@ settings.configure(
 django.setup()
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402 - after the set-up
-from django.db import connection, models  # noqa: E402
-from django.urls import path  # noqa: E402
-from rest_framework import serializers  # noqa: E402
-from rest_framework.request import Request  # noqa: E402
-from rest_framework.response import Response  # noqa: E402
-from rest_framework.views import APIView  # noqa: E402
+from django.db import connection, models  # noqa: E402 - after the set-up
+from django.urls import path  # noqa: E402 - after the set-up
+from rest_framework import serializers  # noqa: E402 - after the set-up
+from rest_framework.request import Request  # noqa: E402 - after the set-up
+from rest_framework.response import Response  # noqa: E402 - after the set-up
+from rest_framework.views import APIView  # noqa: E402 - after the set-up
 
 
 class Event(models.Model):

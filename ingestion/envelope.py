@@ -98,13 +98,13 @@ def reason(error: Exception) -> Unfit:
     return Unfit("event.field_type", field, said.partition(" - at ")[0] + ".")
 
 
-def instant(value: Any, field: str) -> int | None:
-    """Milliseconds of an ISO 8601 text, or None without one. Raises Unfit."""
+def instant(value: Any, field: str, code: str = "event.timestamp_invalid") -> int | None:
+    """Milliseconds of an ISO 8601 text, or None without one. Raises Unfit with `code`."""
     if value is None:
         return None
     found = parse_instant(value) if isinstance(value, str) else None
     if found is None:
-        raise Unfit("event.timestamp_invalid", field, "Not an ISO 8601 instant such as 2026-06-09T10:14:05.123Z.")
+        raise Unfit(code, field, "Not an ISO 8601 instant such as 2026-06-09T10:14:05.123Z.")
     return found
 
 

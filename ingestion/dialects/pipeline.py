@@ -1,6 +1,5 @@
 """Our own wire: `POST /api/v2/pipeline/ingest` with `{batch: [...], sentAt?, context?}`."""
 
-import re
 from typing import Any
 
 import msgspec
@@ -8,9 +7,8 @@ from msgspec import Raw
 
 from ingestion import envelope
 from ingestion.events import EVENT_BYTES, Event, Json, Kind, Limits, Reading, Rejection
-from ingestion.storable import NUMBER, TOO_DEEP, Id, Unfit, check_object, check_size, known_id, known_name
+from ingestion.storable import Id, Unfit, check_object, check_size, known_id, known_name
 from persona.lib import jsonparts
-from persona.lib.clock import parse_instant
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer, problem_answer
 
@@ -24,9 +22,6 @@ MISSING = ("batch.missing", "`batch` is required: an array of 1 to 256 events.")
 NOT_AN_ARRAY = ("batch.not_an_array", "`batch` must be an array of events.")
 EMPTY = ("batch.empty", "`batch` holds no event.")
 TOO_MANY = ("batch.too_many_events", f"At most {LIMITS.events} events a request; send the rest in another.")
-
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_FIELD = re.compile(r" - at `\$\.?(\w*)")
 
 
 class Sent(msgspec.Struct, rename="camel", gc=False):
@@ -79,7 +74,7 @@ def read(body: bytes) -> Reading:
     """Raises Problem 400 when `body` is no batch of 1 to 256 events; a bad event is a rejection in the reading."""
     try:
         return _read_whole(body)
-    except (*_UNREADABLE, Unfit):
+    except (*envelope.UNREADABLE, Unfit):
         return _read_apart(body)
 
 
@@ -155,7 +150,7 @@ def _read_apart(body: bytes) -> Reading:
             reading.events.append(_event(index, _sent(text), {**(context or {}), **_unknown(text)} or None))
         except Unfit as unfit:
             reading.rejections.append(unfit.rejection(index, text))
-        except _UNREADABLE as error:
+        except envelope.UNREADABLE as error:
             reading.rejections.append(_reason(error).rejection(index, text))
     return reading
 
@@ -178,7 +173,7 @@ def _parts(body: bytes) -> Apart:
     """The raw events of a batch, also where a strict decoder would refuse all for one."""
     try:
         return _apart(body)
-    except _UNREADABLE:
+    except envelope.UNREADABLE:
         lenient = jsonparts.lenient(body)  # first: it is many times as fast as cutting
     members = jsonparts.members(body) if lenient else None
     if members is None:
@@ -197,10 +192,10 @@ def _frame(batch: Whole | Apart) -> tuple[int | None, Json | None, tuple[Rejecti
     warnings: list[Rejection] = []
     sent_at, context = None, None
     try:
-        sent_at = _instant(_text(batch.sent_at) if batch.sent_at else None, "sentAt", "batch.sent_at_invalid")
+        sent_at = envelope.instant(_text(batch.sent_at) if batch.sent_at else None, "sentAt", "batch.sent_at_invalid")
     except Unfit as unfit:
         warnings.append(unfit.rejection(-1, b""))
-    except _UNREADABLE:
+    except envelope.UNREADABLE:
         warnings.append(Rejection(-1, "batch.sent_at_invalid", "sentAt", "Not a text; the clock is not corrected."))
     try:
         context = _context(batch.context)
@@ -215,7 +210,7 @@ def _context(raw: Raw) -> Json | None:
     try:
         context = _object(raw) if raw else None
         check_object(context, "context")
-    except (*_UNREADABLE, Unfit):
+    except (*envelope.UNREADABLE, Unfit):
         raise Unfit("batch.context_invalid", "context", "Not an object that can be stored; it is not used.") from None
     return context
 
@@ -238,7 +233,7 @@ def _event(index: int, sent: Sent, context: Json | None) -> Event:
         anonymous_id=known_id(sent.anonymous_id, "anonymousId"),
         previous_id=known_id(sent.previous_id, "previousId"),
         message_id=known_id(sent.message_id, "messageId"),
-        ts=_instant(sent.timestamp, "timestamp", "event.timestamp_invalid"),
+        ts=envelope.instant(sent.timestamp, "timestamp"),
         properties=properties,
         traits=sent.traits if kind == "identify" else None,
         context={**context, **sent.context} if context and sent.context else sent.context or context,
@@ -263,30 +258,8 @@ def _properties(sent: Sent) -> Json:
     return properties
 
 
-def _instant(text: str | None, field: str, code: str) -> int | None:
-    if text is None:
-        return None
-    instant = parse_instant(text)
-    if instant is None:
-        raise Unfit(code, field, "Not an ISO 8601 instant such as 2026-06-09T10:14:05.123Z.")
-    return instant
-
-
 def _reason(error: Exception) -> Unfit:
-    """Why the decoder refused an event, in our words."""
-    if isinstance(error, RecursionError):
-        return Unfit(TOO_DEEP[0], "", TOO_DEEP[1])
-    if not isinstance(error, msgspec.ValidationError):
-        return Unfit("event.text_invalid", "", "Half a surrogate pair, NaN, Infinity, or bytes that are no UTF-8.")
-    said = str(error)
-    match = _FIELD.search(said)
-    field = match[1] if match else ""
-    if "out of range" in said:
-        return Unfit(NUMBER[0], field, "A number is too large to be stored.")
-    if "missing required field" in said:
+    """Why the decoder refused an event: this wire has one field that every event needs."""
+    if "missing required field" in str(error):
         return Unfit("event.field_missing", "type", "`type` is required.")
-    if not field:
-        return Unfit("event.not_an_object", "", "An event must be a JSON object.")
-    if said.startswith("Invalid enum value"):
-        return Unfit("event.type_unknown", field, "One of track, identify, page, screen, group, alias.")
-    return Unfit("event.field_type", field, said.partition(" - at ")[0] + ".")
+    return envelope.reason(error)

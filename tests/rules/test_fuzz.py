@@ -38,7 +38,7 @@ def test_the_engine_agrees_with_the_oracle_at_every_instant_it_promises() -> Non
         gated += outcome.gated
         checks += outcome.checks
     asked = f"{n} trials from seed {first}, {checks} questions to the oracle"
-    print(f"{asked}, {ends} answers with an end, of which {flips} flipped there")  # noqa: T201
+    print(f"{asked}, {ends} answers with an end, of which {flips} flipped there")  # noqa: T201 - what was asked is the result of a long run
     assert ends > TRIALS / 20
     assert gated > TRIALS / 10
     assert flips > 0.9 * ends, f"of {ends} timers only {flips} were for something"
@@ -60,7 +60,7 @@ def test_lives_with_late_and_doubled_events_merges_lazy_timers_gates_and_new_rul
         merged += life.merged
         doubled += life.doubled
     asked = f"{n} lives from seed {first}, {checks} questions to the oracle"
-    print(f"{asked}, {timers} timers, {gated} times no judgment, {merged} merges, {doubled} doubled")  # noqa: T201
+    print(f"{asked}, {timers} timers, {gated} times no judgment, {merged} merges, {doubled} doubled")  # noqa: T201 - what was asked is the result of a long run
     assert timers > LIVES / 4
     assert min(merged, doubled) > LIVES / 4
     assert gated > LIVES / 2
