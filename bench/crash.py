@@ -17,7 +17,7 @@ import installation
 from tests.e2e.ordeal import Account, Ordeal
 from tests.stack import wait_for
 
-PARTS = ("web", "worker", "postgres", "bulk", "beat")
+PARTS = ("web", "worker", "postgres", "bulk", "deliver", "beat")
 NEVER_BEFORE = 0.5  # seconds between two kills at least
 
 

@@ -5,6 +5,7 @@ way at a time. A slow receiver holds up nobody: its wave ends by itself, and it 
 """
 
 import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 
@@ -47,15 +48,16 @@ def client() -> Outbound:
     return _client
 
 
-def deliver_some(*, budget: float = BUDGET) -> bool:
-    """Serve until nothing is due or `budget` seconds are over; whether work is left for another turn."""
+def deliver_some(*, budget: float = BUDGET, stopping: Callable[[], bool] = lambda: False) -> bool:
+    """Serve until nothing is due, `budget` seconds are over or `stopping`; whether work is left for another turn."""
     going: dict[Future[list[Result]], Going] = {}
     done_with: set[int] = set()  # had nothing that can be done now, or are slow
     until = time.monotonic() + budget
     while True:
-        over = time.monotonic() > until
+        ends = stopping()
+        over = ends or time.monotonic() > until
         # Past the budget nobody waits for those that are still under way from before: the others go on meanwhile.
-        if not over or any(one.started < until for one in going.values()):
+        if not over or (not ends and any(one.started < until for one in going.values())):
             _begin(going, done_with)
         if not going:
             return over

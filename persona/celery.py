@@ -22,7 +22,7 @@ from persona import broker
 from persona.embedded import PR_SET_PDEATHSIG
 
 # Tasks that do whatever waits, and their queues.
-NUDGES = {"segments.drain": "live", "segments.backfill": "bulk", "delivery.deliver": "bulk"}
+NUDGES = {"segments.drain": "live", "segments.backfill": "bulk", "delivery.deliver": "deliver"}
 
 
 class Task(DjangoTask[Any, Any]):
@@ -48,10 +48,10 @@ def _configuration() -> dict[str, Any]:
     """Evaluated when first needed: the tests' database has its name only then."""
     return {
         "broker_transport_options": broker.transport_options(),
-        # --- queues: `live` is apply-and-evaluate alone; everything that may take long goes to `bulk` ---
-        "task_queues": [Queue("live"), Queue("bulk")],
+        # --- queues: `live` is apply-and-evaluate alone, `deliver` waits for receivers; `bulk` takes its time ---
+        "task_queues": [Queue("live"), Queue("bulk"), Queue("deliver")],
         "task_default_queue": "bulk",
-        "task_routes": {"segments.drain": "live", "segments.sweep": "live"},
+        "task_routes": {"segments.drain": "live", "segments.sweep": "live", "delivery.deliver": "deliver"},
         "task_ignore_result": True,
         "task_time_limit": broker.VISIBILITY_SECONDS - 60,
         "worker_prefetch_multiplier": 1,

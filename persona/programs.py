@@ -29,10 +29,13 @@ def celery(*words: str) -> list[str]:
     return [sys.executable, "-m", "celery", "--quiet", "-A", "persona.celery", *words]
 
 
-def worker(name: str, queue: str) -> list[str]:
-    """One prefork process for a queue; several workers of this kind may run side by side."""
+def worker(name: str, queue: str, *, pool: str = "prefork") -> list[str]:
+    """One process for a queue; several workers of this kind may run side by side.
+
+    pool: `threads` where tasks wait for others more than they work: half the memory, and no limit to their time.
+    """
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    return celery("worker", "-c", "1", "-Q", queue, "-n", f"{name}@%h", *quiet)
+    return celery("worker", "-P", pool, "-c", "1", "-Q", queue, "-n", f"{name}@%h", *quiet)
 
 
 def _live_workers() -> list[str]:
@@ -61,6 +64,7 @@ def children(*, environ: Mapping[str, str], home: Path, bind: str, port: int) ->
         Child("web", web(bind, port), env=environ, cwd=ROOT, ready=lambda _: _answers(bind, port)),
         *(celery_child(name, worker(name, "live")) for name in _live_workers()),
         celery_child("bulk", worker("bulk", "bulk")),
+        celery_child("deliver", worker("deliver", "deliver", pool="threads")),
         celery_child("beat", beat()),
     ]
 

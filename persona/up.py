@@ -115,7 +115,7 @@ class Supervisor:
             self._start_database()
         self.access = self._prepare(self.home.recall())
         self.home.remember(self.access)
-        say("starting web, worker, bulk and beat")
+        say("starting web, worker, bulk, deliver and beat")
         self._keep(programs.children(environ=self.environ, home=self.home.path, bind=self.bind, port=self.port))
 
     def _keep(self, children: list[Child]) -> None:

@@ -92,11 +92,13 @@ def listening() -> dict[str, Any]:
 def test_tasks_go_where_they_belong() -> None:
     route = app.amqp.router.route
     assert {
-        name: route({}, name)["queue"].name for name in ("segments.drain", "segments.sweep", "segments.backfill")
+        name: route({}, name)["queue"].name
+        for name in ("segments.drain", "segments.sweep", "segments.backfill", "delivery.deliver")
     } == {
         "segments.drain": "live",
         "segments.sweep": "live",
         "segments.backfill": "bulk",
+        "delivery.deliver": "deliver",
     }
 
 

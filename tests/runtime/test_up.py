@@ -56,7 +56,7 @@ def test_demo_json_says_everything_and_only_to_its_owner(shop: Stack) -> None:
     assert said["secret_key"].startswith("sk_live_")
     assert said["admin_user"]
     assert said["admin_password"]
-    assert set(said["pids"]) == {"web", "worker", "bulk", "beat", "postgres"}
+    assert set(said["pids"]) == {"web", "worker", "bulk", "deliver", "beat", "postgres"}
     assert all(alive(pid) for pid in said["pids"].values())
 
 
@@ -87,7 +87,7 @@ def test_a_second_up_on_the_same_home_says_so(shop: Stack) -> None:
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "bulk", "beat", "postgres"])
+@pytest.mark.parametrize("name", ["web", "worker", "bulk", "deliver", "beat", "postgres"])
 def test_a_killed_child_comes_back(shop: Stack, name: str) -> None:
     others = {other: pid for other, pid in shop.pids.items() if other != name}
     orphans = children_of(shop.pids[name])
@@ -160,7 +160,7 @@ def test_a_database_of_ones_own_carries_the_queue_too(home: Path, shop: Stack) -
         server.execute("create database elsewhere")
     elsewhere = shop.database_url.replace("/persona?", "/elsewhere?")
     with Stack(home, DATABASE_URL=elsewhere, PERSONA_DEMO="0", PERSONA_WORKERS="2") as stack:
-        assert set(stack.pids) == {"web", "worker", "worker2", "bulk", "beat"}
+        assert set(stack.pids) == {"web", "worker", "worker2", "bulk", "deliver", "beat"}
         assert ready(stack)
 
 
