@@ -9,6 +9,8 @@ from django.db import models
 from keys.models import Project
 from persona.lib import ids
 
+BY_HAND = "Paused by hand."  # why a destination is paused that did not pause itself
+
 
 class DestinationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a destination may set for itself. batch: how many changes or events one request carries at most."""

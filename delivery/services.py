@@ -21,7 +21,7 @@ from delivery.checked import (
     invalid,
 )
 from delivery.kinds import transport_of
-from delivery.models import Attempt, Cursor, Destination
+from delivery.models import BY_HAND, Attempt, Cursor, Destination
 from delivery.outgoing import Item
 from delivery.tasks import DELIVER
 from ingestion import log as applied
@@ -147,7 +147,7 @@ def pause_destination(*, destination: Destination, actor: Actor) -> Destination:
     """Nothing is sent until it is resumed; nothing is lost while the log is kept."""
     found = locked(destination)
     if found.status != Destination.Status.PAUSED:
-        found.status, found.paused_because = Destination.Status.PAUSED, "Paused by hand."
+        found.status, found.paused_because = Destination.Status.PAUSED, BY_HAND
         _save(found)
         audit(found, actor, "destination.paused")
     return found

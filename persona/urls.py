@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("segments.urls")),
     path("", include("keys.urls")),
     path("", include("ingestion.page_urls")),
+    path("", include("delivery.page_urls")),
     path("signin/", signin.sign_in, name="signin"),
     path("signout/", LogoutView.as_view(next_page="signin"), name="signout"),
     path("quickstart", quickstart.quickstart, name="quickstart"),
