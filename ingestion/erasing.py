@@ -27,6 +27,7 @@ select p.id, p.public_id from taken t join ingestion_profile p on p.project_id =
 IDS = "select kind, external_id from ingestion_alias where project_id = %s and profile_id = any(%s)"
 EVENTS = "delete from ingestion_event where project_id = %s and profile_id = any(%s)"
 ALIASES = "delete from ingestion_alias where project_id = %s and profile_id = any(%s)"
+ACTIVE = "delete from ingestion_profileactive where project_id = %s and profile_id = any(%s)"
 PROFILE = """
 update ingestion_profile set merged_into = 0, identified = false, traits = '{}', trait_ts = '{}',
     first_seen = 0, last_seen = 0
@@ -90,6 +91,7 @@ def delete(cursor: Cursor, project: int, who: Found) -> Deleted:
     written = list(_written(ids))
     events = cursor.execute(EVENTS, [project, who.profiles]).rowcount
     aliases = cursor.execute(ALIASES, [project, who.profiles]).rowcount
+    cursor.execute(ACTIVE, [project, who.profiles])
     cursor.execute(PROFILE, [project, who.profiles])
     cursor.execute(APPLIED, {"project": project, "public": who.public, "ids": ids})
     letters = cursor.execute(LETTERS, [project, written]).rowcount

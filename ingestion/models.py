@@ -229,30 +229,35 @@ class EventMinute(models.Model):
         db_table = "ingestion_eventminute"
 
 
-class ProfileHour(models.Model):
-    """Who was active in an hour."""
+class ProfileActive(models.Model):
+    """When a profile was active. hour: the latest, counted from 1970; bit n of `hours`, `days`: also n earlier."""
 
-    pk = models.CompositePrimaryKey("project", "hour", "profile_id")
+    pk = models.CompositePrimaryKey("project", "profile_id")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    profile_id = models.BigIntegerField()
+    hour = models.BigIntegerField()
+    hours = models.BigIntegerField()
+    days = models.BigIntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_profileactive"
+
+
+class ActiveHour(models.Model):
+    """How many profiles were active in an hour (its first millisecond), for how many of them it was the first time that
+    UTC day, and for how many it is the latest hour of all."""
+
+    pk = models.CompositePrimaryKey("project", "hour")
     project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
     hour = models.BigIntegerField()
-    profile_id = models.BigIntegerField()
+    active = models.BigIntegerField()
+    first_of_day = models.BigIntegerField()
+    newest = models.BigIntegerField()
 
     class Meta:
         managed = False
-        db_table = "ingestion_profilehour"
-
-
-class ProfileDay(models.Model):
-    """Who was active on a day. day: its first millisecond, UTC."""
-
-    pk = models.CompositePrimaryKey("project", "day", "profile_id")
-    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
-    day = models.BigIntegerField()
-    profile_id = models.BigIntegerField()
-
-    class Meta:
-        managed = False
-        db_table = "ingestion_profileday"
+        db_table = "ingestion_activehour"
 
 
 class Heartbeat(models.Model):

@@ -17,7 +17,6 @@ HOUR_MS = 3_600_000
 APPLIED_BATCH_DAYS = 7  # how long the fate of a batch can be asked for, and a late second copy is noticed whole
 APPLIED_HOURS = 1
 DEDUPE_HOUR = 3  # of the day, UTC
-ACTIVE_HOURS, ACTIVE_DAYS = 48, 35  # how long it is known who was active, by the hour and by the day
 MINUTES_DAYS = 1  # of what came in, by the minute
 FOLLOWED_DAYS = 7  # the same, where somebody forwards the events: how far a destination may fall behind
 
@@ -30,9 +29,8 @@ delete from ingestion_applied a where a.at < %(viewed)s and (a.at < %(followed)s
 """
 # By project, because the keys of these tables begin with it.
 OLD_HOURS = "delete from ingestion_eventhour h using keys_project p where h.project_id = p.id and h.hour < %s"
-OLD_ACTIVE = "delete from ingestion_profilehour h using keys_project p where h.project_id = p.id and h.hour < %s"
+OLD_ACTIVE = "delete from ingestion_activehour h using keys_project p where h.project_id = p.id and h.hour < %s"
 OLD_MINUTES = "delete from ingestion_eventminute m using keys_project p where m.project_id = p.id and m.minute < %s"
-OLD_DAYS = "delete from ingestion_profileday d using keys_project p where d.project_id = p.id and d.day < %s"
 OLD_KEYS = "delete from ingestion_dedupekey where received_at < %s"
 OLD_REST = "delete from ingestion_event_rest where received_at < %s"
 
@@ -45,10 +43,9 @@ def keep_up() -> None:
     _delete(OLD_BATCHES, now - APPLIED_BATCH_DAYS * MS_PER_DAY)
     _delete(OLD_LETTERS, now - int(settings.PERSONA_DEAD_LETTER_DAYS) * MS_PER_DAY)
     forget_applied(now)
-    _delete(OLD_ACTIVE, now - ACTIVE_HOURS * HOUR_MS)
     _delete(OLD_MINUTES, now - MINUTES_DAYS * MS_PER_DAY)
-    _delete(OLD_DAYS, now - ACTIVE_DAYS * MS_PER_DAY)
-    _delete(OLD_HOURS, now - longest_retention() * MS_PER_DAY)
+    for tallies in (OLD_HOURS, OLD_ACTIVE):
+        _delete(tallies, now - longest_retention() * MS_PER_DAY)
     uses.prune(now)
     forget_keys(now)
     drop_expired(now - longest_retention() * MS_PER_DAY)

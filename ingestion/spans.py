@@ -3,7 +3,8 @@
 import msgspec
 from django.db import connection
 
-from ingestion.tallies import HOUR_MS, MINUTE_MS
+from ingestion.activity import HOUR_MS
+from ingestion.tallies import MINUTE_MS
 
 # ms of a part, and how many parts there are.
 SPANS = {"1h": (MINUTE_MS, 60), "24h": (HOUR_MS, 24), "7d": (6 * HOUR_MS, 28)}

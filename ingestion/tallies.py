@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from django.db import transaction
 
+from ingestion import activity
+from ingestion.activity import HOUR_MS
 from ingestion.cursors import Cursor
 from ingestion.outcomes import Outcome
-from persona.lib.clock import MS_PER_DAY
 
-HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
 MINUTES_AN_HOUR = HOUR_MS // MINUTE_MS
 MOST_WRITTEN = 200_000  # profiles and hours that a process remembers: some 20 MB
@@ -34,21 +34,12 @@ from json_to_recordset(%(hours)s) as r(hour bigint, name integer, stored bigint,
 on conflict (project_id, hour, name_id) do update set stored = e.stored + excluded.stored,
     duplicates = e.duplicates + excluded.duplicates, rejected = e.rejected + excluded.rejected
 """
-PROFILES = """
-with seen as (select hour, profile_id from unnest(%(hours)s::bigint[], %(profiles)s::bigint[]) as s(hour, profile_id)),
-hours as (
-    insert into ingestion_profilehour (project_id, hour, profile_id)
-    select %(project)s, hour, profile_id from seen on conflict do nothing)
-insert into ingestion_profileday (project_id, day, profile_id)
-select distinct %(project)s::bigint, hour - hour %% %(day)s, profile_id from seen on conflict do nothing
-"""
-
 # By project: hours and profiles whose rows are there already, so that most events of an active profile write none.
 _written: dict[int, set[tuple[int, int]]] = {}
 
 
 def record(cursor: Cursor, project: int, outcomes: Iterable[Outcome], names: Mapping[str, int], now: int) -> None:
-    """Count `outcomes`, in the transaction that stores them: two statements, however many there are."""
+    """Count `outcomes`, in the transaction that stores them: a few statements, however many there are."""
     # By minute and name first: what is done for every event must be little.
     seen: Counter[tuple[int, int, str]] = Counter()
     active: set[tuple[int, int]] = set()
@@ -62,9 +53,7 @@ def record(cursor: Cursor, project: int, outcomes: Iterable[Outcome], names: Map
     if seen:
         _count(cursor, project, seen)
     if fresh := active - _written.get(project, frozenset()):
-        when, profiles = zip(*sorted(fresh), strict=True)
-        given = {"hours": _array(when), "profiles": _array(profiles), "project": project, "day": MS_PER_DAY}
-        cursor.execute(PROFILES, given)
+        activity.note(cursor, project, fresh)
         transaction.on_commit(lambda: _remember(project, fresh))
 
 
@@ -93,7 +82,3 @@ def _name(outcome: Outcome, names: Mapping[str, int]) -> int:
 
 def _json(rows: object) -> str:
     return msgspec.json.encode(rows).decode()
-
-
-def _array(numbers: Iterable[int]) -> str:
-    return "{" + ",".join(map(str, numbers)) + "}"

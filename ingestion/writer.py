@@ -11,7 +11,7 @@ from itertools import chain
 import msgspec
 import psycopg
 
-from ingestion import arrivals, log, marks, names, outcomes, profiles, tallies, tombstones, waiting
+from ingestion import activity, arrivals, log, marks, names, outcomes, profiles, tallies, tombstones, waiting
 from ingestion.arrivals import Arrival
 from ingestion.cursors import Cursor, copy_rows
 from ingestion.identity import Key, People, Person, keys_of, survivor
@@ -164,6 +164,7 @@ def _write(cursor: Cursor, turn: Turn) -> None:
     touched = _touched(turn)
     with cursor.connection.pipeline():
         profiles.merge(cursor, project, turn.people.taken_in)
+        activity.merge(cursor, project, turn.people.taken_in)
         profiles.save(cursor, project, touched, {owner: sheet.state for owner, sheet in turn.sheets.items()})
         profiles.bind(cursor, project, turn.people)
         _write_stale(cursor, turn, touched)

@@ -1,5 +1,7 @@
 """Statistics and recent errors: right, of one project alone, and for whoever may see it."""
 
+import random
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,7 +12,7 @@ from django.db import connection
 from django.test import Client
 
 from ingestion import stats
-from ingestion.tallies import HOUR_MS
+from ingestion.activity import HOUR_MS
 from keys.models import Member, Project
 from keys.services import issue_key
 from persona.lib.clock import MS_PER_DAY
@@ -220,3 +222,50 @@ def test_tries_are_limited(alice: User, client: Client) -> None:
         (429, "rate.limited"),
     }
     assert int(answers[-1].headers["retry-after"]) > 0
+
+
+def test_activity_is_counted_exactly_whatever_comes_late_or_becomes_one(
+    project: Project, client: Client, sk: str
+) -> None:
+    """Against a plain count of who was there: out of order, again and again, and with people who turn out to be one."""
+    dice = random.Random(7)
+    current, seen, into = now(), set[tuple[int, int]](), dict[int, int]()
+    for step in range(12):
+        for person in dice.sample(range(12), 4):
+            received = current - dice.choice((0, 1, 2, 5, 23, 24, 30, 70, 140)) * HOUR_MS - dice.randrange(HOUR_MS)
+            put(project, track(anonymousId=f"a-{person}"), received_at=received)
+            seen.add((received, person))
+        apply_all()
+        if step % 3 == 2:
+            loser, winner = dice.sample(range(12), 2)
+            if loser not in into and winner not in into and loser not in into.values():
+                apply_events(
+                    project, track(anonymousId=f"a-{loser}", userId=f"u-{winner}"),
+                    track(anonymousId=f"a-{winner}", userId=f"u-{winner}"), received_at=current,
+                )  # fmt: skip
+                into[loser] = winner
+                seen |= {(current, loser), (current, winner)}
+    assert into
+    for window, step_ms in (("24h", HOUR_MS), ("7d", MS_PER_DAY)):
+        found = get(client, f"{STATS}?window={window}", sk).json()
+        buckets: dict[int, set[int]] = {}
+        start = int(datetime.fromisoformat(found["timeseries"][0]["bucket"]).timestamp()) * 1_000
+        for received, person in seen:
+            if received >= start:
+                buckets.setdefault(received - received % step_ms, set()).add(into.get(person, person))
+        expected = [len(buckets.get(start + n * step_ms, ())) for n in range(len(found["timeseries"]))]
+        assert [bucket["unique_users"] for bucket in found["timeseries"]] == expected
+        assert found["unique_users"] == len(set().union(*buckets.values()))
+
+
+def test_no_row_of_a_person_is_read_for_the_answer(project: Project, client: Client, sk: str) -> None:
+    """Its cost is that of the hours asked for, however many events and people there were."""
+    apply_events(project, track(userId="u-1"), received_at=now())
+    with connection.execute_wrapper(_only_tallies):
+        assert stats.of_window(project.pk, "7d")["unique_users"] == 1
+
+
+def _only_tallies(execute: Any, statement: str, params: Any, many: bool, context: Any) -> Any:
+    assert "ingestion_profile" not in statement
+    assert "ingestion_event " not in statement
+    return execute(statement, params, many, context)
