@@ -13,6 +13,7 @@ ROLE = "auth.role_missing"
 UNAVAILABLE = "auth.unavailable"
 INVALID_SESSION = "auth.invalid_session"
 SIGN_IN = "auth.sign_in_failed"
+SECOND_FACTOR = "auth.second_factor"
 SIGNATURE = "auth.signature_invalid"
 SIGNATURE_STALE = "auth.signature_stale"
 SIGNATURE_USED = "auth.signature_used"
@@ -31,6 +32,7 @@ _REASONS = {
         "This session token has expired or is none of ours. Make a new one.",
     ),
     SIGN_IN: (401, "There is nobody with this name and password."),
+    SECOND_FACTOR: (403, "This person signs in with a second factor. Programs of theirs use a secret key (sk_)."),
     SIGNATURE: (401, "The signature is missing or wrong. It is made on your server, with the project's secret."),
     SIGNATURE_STALE: (
         401,

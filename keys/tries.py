@@ -7,6 +7,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django_ratelimit.core import get_usage
 
+Limited = Callable[..., HttpResponseBase]
+
+
+def origin(request: HttpRequest) -> str:
+    """RATELIMIT_IP_META_KEY: behind a Unix socket nobody has an address, and all are counted as one."""
+    return str(request.META.get("REMOTE_ADDR") or "::")
+
 
 def wait(request: HttpRequest, *, group: str, key: str, rate: str) -> int:
     """Seconds until the next try is taken; 0: now. Counts this one. `key` and `rate` as django-ratelimit has them."""
@@ -22,13 +29,13 @@ def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
     return response
 
 
-def paced(group: str, rate: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
-    """Limits the POSTs of a view for each signed-in person."""
+def paced(group: str, rate: str, *, key: str = "user") -> Callable[[Limited], Limited]:
+    """Limits the POSTs of a view, for each signed-in person unless `key` says otherwise."""
 
-    def decorate(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    def decorate(view: Limited) -> Limited:
         @wraps(view)
         def guarded(request: HttpRequest, *args: object, **more: object) -> HttpResponseBase:
-            seconds = wait(request, group=group, key="user", rate=rate) if request.method == "POST" else 0
+            seconds = wait(request, group=group, key=key, rate=rate) if request.method == "POST" else 0
             return too_many(request, seconds) if seconds else view(request, *args, **more)
 
         return guarded

@@ -8,7 +8,8 @@ class PersonaConfig(AppConfig):
     name = "persona"
 
     def ready(self) -> None:
-        from persona import broker, celery, checks  # noqa: F401 - they register themselves; need the settings first
+        from persona import account_audit, broker, celery, checks  # noqa: F401 - some register themselves
 
         # Of any app: this one has no models, and so sends no post_migrate of its own.
         post_migrate.connect(broker.install, dispatch_uid="persona.broker")
+        account_audit.connect()

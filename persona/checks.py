@@ -57,12 +57,21 @@ def hosts_are_named() -> CheckMessage | None:
     return None
 
 
+def mailed_links_lead_here() -> CheckMessage | None:
+    """Who asks for a new password for somebody else would choose, by the Host, where the link in the mail leads."""
+    if "*" in settings.ALLOWED_HOSTS and settings.EMAIL_URL and not settings.PUBLIC_URL:
+        hint = "Set PERSONA_PUBLIC_URL, or name the hosts in PERSONA_ALLOWED_HOSTS."
+        return Error("Mailed links would lead to whatever Host a stranger names.", hint=hint, id="persona.E006")
+    return None
+
+
 CHECKS: tuple[Callable[[], CheckMessage | None], ...] = (
     secret_key,
     burst_holds_a_batch,
     burst_holds_a_second,
     heartbeat_before_idle,
     hosts_are_named,
+    mailed_links_lead_here,
 )
 
 

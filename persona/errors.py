@@ -17,6 +17,7 @@ from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
 from ingestion.wires import refused_at
+from keys import tries
 from keys.refusals import INVALID, MISSING, refusal
 from persona.lib.log import get_logger
 from persona.lib.problems import Problem, no_such_thing
@@ -120,6 +121,11 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler404: the same for what does not exist and for what is not the visitor's to see."""
     return _shown(request, no_such_thing(), "Nothing here")
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """handler429: of django-allauth, which counts by the minute."""
+    return tries.too_many(request, 60)
 
 
 def broken(request: HttpRequest) -> HttpResponse:

@@ -1,8 +1,12 @@
 """`POST /api/auth/token/` and `.../refresh/`: a person's name and password become a short-lived token for the API.
 
-As many tries as in the form; those from one address are counted together with it.
+As many tries as in the form; those from one address are counted together with it. Who has a second factor gets none:
+here it could not be asked for.
 """
 
+from typing import Any
+
+from allauth.mfa.utils import is_mfa_enabled
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
@@ -10,6 +14,8 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.serializers import TokenObtainPairSerializer, TokenRefreshSerializer
+from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 from keys import refusals, tries
@@ -38,9 +44,35 @@ def _check_tries(request: Request) -> None:
         raise Problem(429, "rate.limited", f"Too many tries. Wait {seconds} seconds.", retry_after=seconds)
 
 
+def _refuse_factors(person: User) -> None:
+    """Raises Problem 403: a password alone would be a way around the second factor."""
+    if is_mfa_enabled(person):
+        raise refusal(refusals.SECOND_FACTOR)
+
+
+class PairSerializer(TokenObtainPairSerializer):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        made = super().validate(attrs)
+        if isinstance(self.user, User):
+            _refuse_factors(self.user)
+        return made
+
+
+class RefreshSerializer(TokenRefreshSerializer):
+    """Tokens that are older than the second factor end with their quarter of an hour."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        made = super().validate(attrs)
+        claims = self.token_class(attrs["refresh"]).payload
+        _refuse_factors(User.objects.get(pk=claims[api_settings.USER_ID_CLAIM]))
+        return made
+
+
 @extend_schema(tags=["auth"])
 class TokenView(TokenObtainPairView):
     """`{username, password}` -> `{access, refresh}`."""
+
+    serializer_class = PairSerializer
 
     def post(self, request: Request, *args: object, **more: object) -> Response:
         _check_tries(request)
@@ -53,6 +85,8 @@ class TokenView(TokenObtainPairView):
 @extend_schema(tags=["auth"])
 class RefreshView(TokenRefreshView):
     """`{refresh}` -> `{access}`."""
+
+    serializer_class = RefreshSerializer
 
     def post(self, request: Request, *args: object, **more: object) -> Response:
         try:

@@ -40,6 +40,7 @@ SECRET_KEY = secret_key()
 SECRET_KEY_FALLBACKS = env.words("PERSONA_SECRET_KEY_FALLBACKS")  # former keys: still read, never written with
 ALLOWED_HOSTS = env.words("PERSONA_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]") + (["testserver"] if TESTING else [])
 CSRF_TRUSTED_ORIGINS = env.words("PERSONA_TRUSTED_ORIGINS")
+PUBLIC_URL = env.origin("PERSONA_PUBLIC_URL")  # links that are mailed or copied begin with it
 
 # --- Applications -------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -48,6 +49,10 @@ INSTALLED_APPS = [
     "ingestion.apps.IngestionConfig",
     "segments.apps.SegmentsConfig",
     "delivery.apps.DeliveryConfig",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -68,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -215,6 +221,21 @@ AUTH_PASSWORD_VALIDATORS = [
 EMAIL_URL = env.text("EMAIL_URL")
 globals().update(mail.settings(EMAIL_URL))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("PERSONA_MAIL_FROM", "persona@localhost")
+ACCOUNT_ADAPTER = "persona.account.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"  # people come by invitation; an address is only where a lost password is mailed to
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # a changed password or factor is mailed to whose it is
+ACCOUNT_UNIQUE_EMAIL = False
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+PASSWORD_RESET_TIMEOUT = 24 * 3600  # seconds
+MFA_ADAPTER = "persona.account.FactorAdapter"
+MFA_FORMS = {"authenticate": "persona.factors.SignInForm", "reauthenticate": "persona.factors.ConfirmForm"}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are not verified here
+MFA_TOTP_ISSUER = "Persona"
+MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off
+RATELIMIT_IP_META_KEY = "keys.tries.origin"
 LOGIN_URL = "signin"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_HTTPONLY = True

@@ -2,9 +2,12 @@
 
 from urllib.parse import urlencode
 
+from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.models import Login
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
@@ -13,7 +16,20 @@ from keys import tries
 # Tries a minute from one address, and for one name from wherever they come.
 RATES = {"ip": "20/m", "post:username": "10/m"}
 
-_form = LoginView.as_view(template_name="signin.html", redirect_authenticated_user=True)
+
+class SignIn(LoginView):
+    """Name and password; who has a second factor is then asked for it, and is not signed in before."""
+
+    template_name = "signin.html"
+    redirect_authenticated_user = True
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        login = Login(user=form.get_user(), redirect_url=self.get_success_url())
+        answer: HttpResponse = perform_password_login(self.request, {"username": form.get_user().get_username()}, login)
+        return answer
+
+
+_form = SignIn.as_view()
 
 
 @never_cache

@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include("ingestion.page_urls")),
     path("", include("delivery.page_urls")),
     path("signin/", signin.sign_in, name="signin"),
+    path("account/", include("persona.account_urls")),
     path("signout/", LogoutView.as_view(next_page="signin"), name="signout"),
     path("quickstart", quickstart.quickstart, name="quickstart"),
     path("health", pages.health),
@@ -44,4 +45,5 @@ urlpatterns = [
 handler400 = errors.bad_request
 handler403 = errors.forbidden
 handler404 = errors.not_found
+handler429 = errors.too_many  # django-allauth asks for it
 handler500 = errors.broken

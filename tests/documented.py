@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("persona", "keys", "ingestion", "segments", "delivery")
 SHAPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
-READERS = frozenset({"text", "flag", "number", "words"})  # of persona.lib.env
+READERS = frozenset({"text", "flag", "number", "words", "origin"})  # of persona.lib.env
 VARIABLE = re.compile(r"[A-Z][A-Z_]{3,}")
 
 Call = tuple[str, ast.Call]  # the last name of what is called, and the call

@@ -15,6 +15,7 @@ from keys import tries
 from keys.models import Invitation, Member, Project
 from keys.people import invitations, mail, members
 from keys.people.forms import ROLES, InviteForm, NewPersonForm, RoleForm
+from keys.people.links import link
 from keys.people.visitor import address, person
 from keys.tries import paced
 from keys.visibility import manages, owner_form, project_page
@@ -41,9 +42,9 @@ def invite(request: HttpRequest, project: Project) -> HttpResponse:
     form = InviteForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         made, token = invitations.invite(project=project, **form.cleaned_data, **_who(request))
-        link = request.build_absolute_uri(reverse("invitation-link", args=[token]))
-        sent = mail.invitation(made, link)
-        return _page(request, project, "invited", {"invitation": made, "link": link, "sent": sent})
+        whole = link(request, "invitation-link", token)
+        sent = mail.invitation(made, whole)
+        return _page(request, project, "invited", {"invitation": made, "link": whole, "sent": sent})
     shown = {"form": form, "roles": ROLES, "sends": mail.sends()}
     return _page(request, project, "invite", shown, bad=form.is_bound)
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off", ""})
@@ -50,3 +51,12 @@ def number(
 def words(name: str, default: str = "", *, environ: Mapping[str, str] = os.environ) -> list[str]:
     """A comma-separated list, without empty words."""
     return [word.strip() for word in environ.get(name, default).split(",") if word.strip()]
+
+
+def origin(name: str, *, environ: Mapping[str, str] = os.environ) -> str:
+    """Scheme and host such as https://persona.example, without a slash at the end; empty when it is not set."""
+    given = text(name, environ=environ).rstrip("/")
+    parts = urlsplit(given)
+    if given and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query):
+        raise BadEnvironment(f"{name}={given!r}: write it as https://persona.example")
+    return given

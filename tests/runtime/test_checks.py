@@ -14,6 +14,7 @@ MISTAKES: dict[str, dict[str, object]] = {
     "persona.W003": {"PERSONA_INGEST_RATE": 30_000, "PERSONA_INGEST_BURST": 20_000},
     "persona.W004": {"PERSONA_STREAM_HEARTBEAT": 15, "PERSONA_STREAM_IDLE": 15},
     "persona.W005": {"ALLOWED_HOSTS": ["*"]},
+    "persona.E006": {"ALLOWED_HOSTS": ["*"], "EMAIL_URL": "smtp://mail.example"},
 }
 
 
