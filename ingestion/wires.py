@@ -16,10 +16,12 @@ from ingestion.dialects import Dialect, productgraph, segment, segops
 from ingestion.door import Door
 from ingestion.handshake import HANDSHAKE
 from keys.auth import credential
+from persona.lib import wire
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer, problem_answer
 
-SEGMENT = {wire.kind: wire for wire in segment.WIRES}
+BEACON_BYTES = 256 * 1024  # browsers send 64 KB at most as a page closes
+SEGMENT = {one.kind: one for one in segment.WIRES}
 # The short forms are what the browser library sends.
 SEGMENT_PATHS = {
     **{f"/v1/{kind}": SEGMENT[kind] for kind in segment.KINDS},
@@ -29,9 +31,18 @@ SEGMENT_PATHS = {
 
 
 def keyed_in_the_body(dialect: Dialect, headers: Headers, body: bytes) -> Reply:
-    """As `edge.accept`, for a wire whose clients may write their key into the body instead. (Not a compressed one.)"""
-    key = None if credential(headers) else segment.write_key(body)
+    """As `edge.accept`, for a wire whose clients may write their key into the body instead."""
+    key = None if credential(headers) else segment.write_key(_shown(headers, body))
     return edge.accept(dialect, {**headers, "authorization": f"Bearer {key}"} if key else headers, body)
+
+
+def _shown(headers: Headers, body: bytes) -> bytes:
+    """The body as it is read for a key: what is compressed is opened as far as a beacon may be long, for a stranger."""
+    encoding = headers.get("content-encoding")
+    try:
+        return wire.inflate(body, encoding, BEACON_BYTES) if encoding else body
+    except (wire.TooLarge, Problem):
+        return b""
 
 
 def _door(dialect: Dialect, *, keyed: bool = False) -> Door:
@@ -46,7 +57,7 @@ def _door(dialect: Dialect, *, keyed: bool = False) -> Door:
 
 DOORS: dict[str, Door] = {
     "/v1/events": _door(productgraph),
-    **{path: _door(wire, keyed=True) for path, wire in SEGMENT_PATHS.items()},
+    **{path: _door(one, keyed=True) for path, one in SEGMENT_PATHS.items()},
     "/api/ingestion/track": _door(segops.SINGLE),
     "/api/ingestion/track/batch": _door(segops.BATCH),
 }

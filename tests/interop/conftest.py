@@ -33,6 +33,10 @@ select p.traits->>'plan' from ingestion_profile p join keys_project k on k.id = 
 join ingestion_alias a on a.project_id = p.project_id and a.profile_id = p.id
 where k.slug = %s and a.external_id = %s and a.kind = 'user'
 """
+LETTERS = """
+select count(*) from ingestion_deadletter d join keys_project p on p.id = d.project_id
+where p.slug = %s and d.code = 'event.name_too_long'
+"""
 WAITING = "select count(*) from ingestion_batch"
 
 
@@ -49,6 +53,13 @@ class Books:
             row = database.execute(COUNT, [self._stack.running.project, people]).fetchone()
         assert row is not None
         return (int(row[0]), int(row[1]), int(row[2]))
+
+    def poisoned(self) -> int:
+        """How many events with an impossible name were kept as dead letters."""
+        with psycopg.connect(self._stack.database_url, autocommit=True) as database:
+            row = database.execute(LETTERS, [self._stack.running.project]).fetchone()
+        assert row is not None
+        return int(row[0])
 
     def plan_of(self, person: str) -> object:
         """The trait that the client set last."""

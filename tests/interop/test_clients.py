@@ -39,11 +39,13 @@ def fresh(books: Books, people: str) -> int:
 @SLOW
 @pytest.mark.parametrize("script", RETRYING)
 def test_a_thousand_events_to_a_healthy_server(script: str, stack: Stack, books: Books) -> None:
+    """And one among them that nobody can take: it costs no other, and is not sent again."""
     people, said = RETRYING[script]
-    before = fresh(books, people)
+    before, poisoned = fresh(books, people), books.poisoned()
     assert run(script, stack.url, stack.secret_key, N) == said
     rows, ids, orders = books.orders(people)
     assert (rows - before, rows, orders) == (N, ids, N)
+    assert books.poisoned() - poisoned == 1, "sent once, kept once"
     assert books.plan_of(people.replace("_", "0")) == "team"
 
 
@@ -79,9 +81,10 @@ def stored_and_lost(said: str) -> int:
 
 @SLOW
 def test_segops_with_a_secret_key(stack: Stack, books: Books) -> None:
-    before = fresh(books, "segops-_")
+    before, poisoned = fresh(books, "segops-_"), books.poisoned()
     assert run("segops_client.py", stack.url, stack.secret_key, N) == "lost batches: 0"
     assert books.orders("segops-_")[0] - before == N
+    assert books.poisoned() - poisoned == 1
     assert books.plan_of("segops-0") == "team"
 
 
@@ -109,8 +112,9 @@ def test_segops_in_a_browser_shakes_hands(stack: Stack, books: Books) -> None:
 def test_shopify_signs_and_verifies(stack: Stack, books: Books) -> None:
     slug = stack.running.project
     manage(stack, "add_secret", slug, "shopify", given="hush\n")
-    for _ in range(2):  # the second time they are the same deliveries again
-        assert run("shopify.mjs", f"{stack.url}/api/ingestion/shopify/{slug}/", "hush", N) == "lost events: 0"
+    for subscription in ("1", "1", "2"):  # the same deliveries again, then told by another subscription
+        address = f"{stack.url}/api/ingestion/shopify/{slug}/"
+        assert run("shopify.mjs", address, "hush", N, subscription) == "lost events: 0"
     assert books.orders("shopify-_@example.com")[0] == N
     assert run("shopify.mjs", f"{stack.url}/api/ingestion/shopify/{slug}/", "another", 3) == "lost events: 3"
 
@@ -145,7 +149,7 @@ def chromium(tmp_path: Path) -> Iterator[Chromium]:
 @SLOW
 @pytest.mark.parametrize("weather", ["fair", "storm"])
 def test_segment_in_a_browser(weather: str, stack: Stack, books: Books, pages: str, chromium: Chromium) -> None:
-    before = fresh(books, "segment-next-_")
+    before, poisoned = fresh(books, "segment-next-_"), books.poisoned()
     with Proxy(stack.url, storm if weather == "storm" else lambda _: "fair") as proxy:
         url = proxy.url if weather == "storm" else stack.url
         chromium.open(f"{pages}/page.html?url={url}&key={stack.publishable_key}&n={N}")
@@ -156,3 +160,4 @@ def test_segment_in_a_browser(weather: str, stack: Stack, books: Books, pages: s
         wait_for(lambda: books.orders("segment-next-_")[0] - before >= N, "what it sends again", 60)
     rows, ids, orders = books.orders("segment-next-_")
     assert (rows - before, rows, orders) == (N, ids, N)
+    assert books.poisoned() - poisoned >= 1

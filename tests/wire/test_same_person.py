@@ -1,5 +1,8 @@
 """The same person with the same events through any wire: the same profile, the same personas, nothing twice."""
 
+import base64
+import gzip
+import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -7,9 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from ingestion import wires
 from ingestion.models import Alias, Event, Profile
+from keys import shared
 from segments.models import Change
-from tests.ingestion.calling import INGEST, Shop, call, db, elsewhere, shop, way_in
+from tests.ingestion.calling import INGEST, Shop, call, call_view, db, elsewhere, shop, way_in
 from tests.segments.living import members, persona, settle
 
 __all__ = ["db", "elsewhere", "shop", "way_in"]  # fixtures
@@ -181,3 +186,33 @@ def test_the_key_in_the_body_alone(shop: Shop) -> None:
     wrong = call("POST", "/v1/t", body=b'{"writeKey": "pk_live_nothing", "event": "x"}')
     assert (wrong.status, wrong.json()["code"]) == (401, "auth.invalid_key")
     assert call("POST", "/v1/t", body=b'{"event": "x"}').json()["code"] == "auth.missing_key"
+
+
+def test_the_key_in_a_compressed_body(shop: Shop) -> None:
+    """Opened for a stranger as far as a beacon may be long, and no further."""
+    event = {**_camel("alice", story("x")[0]), "writeKey": shop.pk}
+    packed = {"content-encoding": "gzip"}
+    for way in (call, call_view):
+        answer = way("POST", "/v1/t", headers=packed, body=gzip.compress(msgspec.json.encode(event)))
+        assert (answer.status, answer.json()) == (200, {"success": True})
+    bomb = gzip.compress(msgspec.json.encode({**event, "properties": {"x": "x" * wires.BEACON_BYTES}}))
+    for body in (bomb, b"no gzip", b""):
+        assert call("POST", "/v1/t", headers=packed, body=body).json()["code"] == "auth.missing_key"
+    assert len(shop.rows()) == 2
+
+
+def test_an_order_of_shopify_is_an_order_like_any_other(shop: Shop) -> None:
+    """The person that the other wires call by the email is the customer of the order."""
+    persona(shop.project, "rich", RULES["rich"])
+    shared.add(project=shop.project, kind="shopify", value="hush", actor="test")
+    body = b'{"id":1,"email":"alice@example.com","total_price":"120.00"}'
+    signed = base64.b64encode(hmac.digest(b"hush", body, "sha256")).decode()
+    headers = {"x-shopify-topic": "orders/create", "x-shopify-hmac-sha256": signed}
+    assert call_view("POST", "/api/ingestion/shopify/alices/", headers=headers, body=body).status == 200
+    settle()
+    assert members(shop.project, "rich") == {"alice@example.com"}
+    for wire, spoken in WIRES.items():
+        send(shop, spoken("alice@example.com", story(wire)))
+    settle()
+    assert Profile.objects.filter(project=shop.project).count() == 1
+    assert Change.objects.filter(project=shop.project).count() == 1

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from ingestion.dialects import shopify
-from ingestion.models import DedupeKey, Event, EventName
+from ingestion.models import Event, EventName
 from keys import shared
 from tests.ingestion.applying import apply_all
 from tests.ingestion.calling import Got, Shop, call, call_view, db, elsewhere, shop, way_in
@@ -137,20 +137,47 @@ def test_two_secrets_while_one_follows_the_other(shop: Shop, hush: None) -> None
     assert both == [200, 200]
 
 
-def test_the_same_delivery_again_changes_nothing(shop: Shop, hush: None) -> None:
-    for _ in range(3):
-        assert deliver(VECTOR).status == 200
-    assert deliver(VECTOR, webhook_id="w-2").status == 200
+def stored(shop: Shop) -> int:
     apply_all()
-    assert Event.objects.filter(project=shop.project).count() == 2
+    return Event.objects.filter(project=shop.project).count()
 
 
-def test_without_an_id_the_signature_tells_deliveries_apart(shop: Shop, hush: None) -> None:
-    other = VECTOR.replace(b"403.00", b"404.00")
-    for body in (VECTOR, VECTOR, other):
-        assert deliver(body, webhook_id="").status == 200
+def test_an_order_is_placed_once_however_often_it_is_told(shop: Shop, hush: None) -> None:
+    """Again, by a second subscription (another delivery id, perhaps another form of the body), or without an id."""
+    for webhook in ("w-1", "w-1", "w-2", ""):
+        assert deliver(VECTOR, webhook_id=webhook).status == 200
+    assert deliver(VECTOR.replace(b'"currency":"USD",', b""), webhook_id="w-3").status == 200
+    assert stored(shop) == 1
+    assert deliver(VECTOR, "orders/paid").status == 200
+    assert stored(shop) == 2, "another topic is another event"
+
+
+def test_what_happens_to_a_thing_again_and_again(shop: Shop, hush: None) -> None:
+    """Told twice it is one update; two updates of one second are two."""
+    first, second = (b'{"id":7,"updated_at":"2026-11-21T07:00:00Z","tags":"%s"}' % tag for tag in (b"a", b"b"))
+    for body, webhook in ((first, "w-1"), (first, "w-2"), (second, "w-3")):
+        assert deliver(body, "orders/updated", webhook_id=webhook).status == 200
+    assert stored(shop) == 2
+
+
+@pytest.mark.parametrize(("ids", "events"), [(("w-1", "w-1"), 1), (("w-1", "w-2"), 2), (("", ""), 1)])
+def test_what_says_neither_what_nor_when_is_known_by_its_delivery(
+    ids: tuple[str, ...], events: int, shop: Shop, hush: None
+) -> None:
+    """Without an id of the delivery either, by its signature."""
+    for webhook in ids:
+        assert deliver(b'{"available":3}', "inventory_levels/update", webhook_id=webhook).status == 200
+    assert stored(shop) == events
+
+
+def test_nobody_uses_up_the_id_of_an_order(shop: Shop, hush: None) -> None:
+    """Whoever knows the number of an order, and a publishable key, cannot keep the order from being counted."""
+    order = "shopify\x00orders/create\x00820982911946154508"
+    for guess in (order, order.replace("\x00", ""), order.replace("\x00", ":")):
+        shop.ingest({"type": "track", "event": "x", "userId": "charlie", "messageId": guess})
+    assert deliver(VECTOR).status == 200
     apply_all()
-    assert DedupeKey.objects.filter(project=shop.project).count() == 2
+    assert EventName.objects.filter(project=shop.project, name="order_placed").exists()
 
 
 def test_when_it_happened(shop: Shop, hush: None) -> None:

@@ -11,6 +11,7 @@ const client = new (Analytics.default ?? Analytics)(key, {
 for (let number = 0; number < Number(n); number++) {
   const properties = { total: number, 'page.path': '/checkout' }
   client.track({ userId: `rudder-node-${number % 7}`, event: 'order_placed', properties })
+  if (number === n / 2) client.track({ userId: 'rudder-node-0', event: 'n'.repeat(201) }) // one character too long
 }
 client.identify({ userId: 'rudder-node-0', traits: { plan: 'team' } })
 await client.flush()

@@ -5,6 +5,7 @@ import sys
 from rudderstack.analytics.client import Client
 
 url, key, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
+POISON = "n" * 201  # a name one character too long, in the middle of a batch
 lost: list[object] = []
 
 
@@ -15,6 +16,8 @@ def on_error(error: Exception, batch: list[object]) -> None:
 client = Client(key, host=url, on_error=on_error, upload_interval=0.1)
 for number in range(n):
     client.track(f"rudder-python-{number % 7}", "order_placed", {"total": number, "page.path": "/checkout"})
+    if number == n // 2:
+        client.track("rudder-python-0", POISON)
 client.identify("rudder-python-0", {"plan": "team"})
 client.flush()
 client.join()
