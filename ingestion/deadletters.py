@@ -6,7 +6,8 @@ from concurrent.futures import Future
 from django.db.models import Count, Max
 
 from ingestion.dialects import DIALECTS
-from ingestion.inbox import Row, inbox, unavailable
+from ingestion.inbox import inbox, unavailable
+from ingestion.inbox_line import Row
 from ingestion.models import DeadLetter
 from keys.audit import Actor, record
 from keys.models import Project

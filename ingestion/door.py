@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import lru_cache
+from typing import ClassVar
 
 import msgspec
 from django.conf import settings
@@ -46,6 +47,8 @@ class Door(msgspec.Struct, frozen=True):
     body_bytes: int = 0
     too_large: Callable[[], Problem] = lambda: Problem(400, "request.too_large", "Nothing is expected in the body.")
     keyed: bool = True
+    always: ClassVar[bytes] = wire.lines(SAFE)
+    patience: ClassVar[float] = PATIENCE
 
     @property
     def allowed(self) -> str:
@@ -54,7 +57,9 @@ class Door(msgspec.Struct, frozen=True):
     def turned_away(self, method: str, headers: Headers) -> Answer | None:
         """The answer to a request that need not be read: a preflight, or one that cannot be right."""
         try:
-            _check_host(headers.get("host", ""), tuple(settings.ALLOWED_HOSTS))
+            if not _is_ours(headers.get("host", ""), tuple(settings.ALLOWED_HOSTS)):
+                detail = "This server does not answer to that Host. See PERSONA_ALLOWED_HOSTS."
+                raise Problem(400, "request.host", detail)
             if method == "OPTIONS":
                 return wire.preflight(headers.get("origin"), self.allowed)
             if method not in self.methods:
@@ -90,14 +95,15 @@ class Door(msgspec.Struct, frozen=True):
         try:
             if self.keyed and (caller := lookup_of(headers)) is not None:
                 await landed(caller, PATIENCE)
-            reply = self.behind(headers, body)
-            if isinstance(reply, Future):
-                reply = await landed(reply, PATIENCE)
-        except Problem as problem:
-            reply = self.refused(problem)
-        except Exception as error:  # the last resort: an answer in the wire's form, never a dropped connection
-            reply = self._failed(error)
-        return self._signed(reply, headers)
+        except Exception as error:  # as in `begun`
+            return self._ended_by(error, headers)
+        reply = self.begun(headers, body)
+        if isinstance(reply, Answer):
+            return reply
+        try:
+            return self._signed(await landed(reply, PATIENCE), headers)
+        except Exception as error:  # as in `begun`
+            return self._ended_by(error, headers)
 
     def answer_here(self, headers: Headers, body: bytes) -> Answer:
         """The same for threads that may wait."""
@@ -106,14 +112,29 @@ class Door(msgspec.Struct, frozen=True):
         try:
             if self.keyed and (caller := lookup_of(headers)) is not None:
                 caller.result(PATIENCE)
+        except Exception as error:  # as in `begun`
+            return self._ended_by(error, headers)
+        reply = self.begun(headers, body)
+        return reply if isinstance(reply, Answer) else self.ended(reply, headers, PATIENCE)
+
+    def begun(self, headers: Headers, body: bytes) -> Reply:
+        """The answer, or what becomes the argument of `ended`. Does not wait, raises nothing."""
+        try:
             reply = self.behind(headers, body)
-            if isinstance(reply, Future):
-                reply = reply.result(PATIENCE)
-        except Problem as problem:
-            reply = self.refused(problem)
-        except Exception as error:  # as above
-            reply = self._failed(error)
-        return self._signed(reply, headers)
+        except Exception as error:  # the last resort: an answer in the wire's form, never a dropped connection
+            return self._ended_by(error, headers)
+        return self._signed(reply, headers) if isinstance(reply, Answer) else reply
+
+    def ended(self, reply: Future[Answer], headers: Headers, seconds: float = 0) -> Answer:
+        """The answer that a reply has become, if it does within so many seconds."""
+        try:
+            return self._signed(reply.result(seconds), headers)
+        except Exception as error:  # as in `begun`
+            return self._ended_by(error, headers)
+
+    def _ended_by(self, error: Exception, headers: Headers) -> Answer:
+        answer = self.refused(error) if isinstance(error, Problem) else self._failed(error)
+        return self._signed(answer, headers)
 
     def _failed(self, error: Exception) -> Answer:
         if isinstance(error, TimeoutError):
@@ -125,9 +146,10 @@ class Door(msgspec.Struct, frozen=True):
 
     def _signed(self, answer: Answer, headers: Headers) -> Answer:
         """Readable by the page that asked, refusals included; the preflight says so itself."""
-        if any(name == "access-control-allow-origin" for name, _ in answer.headers):
+        origin = headers.get("origin")
+        if not origin or any(name == "access-control-allow-origin" for name, _ in answer.headers):
             return answer
-        return answer.having(*wire.cors(headers.get("origin")))
+        return answer.having(*wire.cors(origin))
 
 
 def _too_slow() -> Problem:
@@ -143,11 +165,6 @@ def _declared(headers: Headers) -> int:
 
 @lru_cache(maxsize=1_000)
 def _is_ours(host: str, allowed: Iterable[str]) -> bool:
+    """What Django's handler would ask."""
     domain, _ = split_domain_port(host)
     return bool(domain) and validate_host(domain, allowed)
-
-
-def _check_host(host: str, allowed: tuple[str, ...]) -> None:
-    """What Django's handler would do. Raises Problem 400."""
-    if not _is_ours(host, allowed):
-        raise Problem(400, "request.host", "This server does not answer to that Host. See PERSONA_ALLOWED_HOSTS.")

@@ -1,33 +1,27 @@
 """The durable inbox: one row for each accepted request, many requests to a commit.
 
-All requests of a process share one thread with one connection. It takes what waits, writes it with one COPY, and when
-that is committed all its waiters go on. While it commits, the next ones gather.
+All requests of a process share one thread with one connection. It takes what waits, writes it with one statement, and
+when that is committed all its waiters go on. While it commits, the next ones gather.
 """
 
 import os
-import struct
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
-from typing import Any
 
-import msgspec
 import psycopg
 from django.conf import settings
-from django.db import connections
 from prometheus_client import Counter, Histogram
 
+from ingestion.inbox_line import Line, Row
 from ingestion.signals import accepted
-from persona.lib.futures import pending
+from persona.lib.futures import Promise, pending
 from persona.lib.log import get_logger
 from persona.lib.problems import Problem
 
 log = get_logger(__name__)
 
 MOST_ROWS = 20_000  # waiting at once: more than this takes longer to commit than a client waits
-FLUSH_BYTES = 8 * 1024 * 1024  # of bodies in one COPY
-STATEMENT_MS = 10_000  # a COPY that takes longer is not going to end
-TRIES = 2  # a connection that broke while idle is noticed only by the first use
+FLUSH_BYTES = 8 * 1024 * 1024  # of bodies in one statement
 
 FLUSHES = Histogram(
     "persona_inbox_commit_seconds",
@@ -36,50 +30,7 @@ FLUSHES = Histogram(
 )
 COMMITTED = Counter("persona_inbox_committed_bytes", "Bytes of the bodies that were committed to the inbox.")
 
-COPY = (
-    "copy ingestion_batch (project_id, batch_id, key_id, dialect, n, received_at, body) from stdin with (format binary)"
-)
-_HEAD = b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0)
-_TAIL = struct.pack("!h", -1)
-_NULL = struct.pack("!i", -1)
-_FIELDS = struct.pack("!h", 7)
-_LENGTH = struct.Struct("!i").pack
-_INT4 = struct.Struct("!ii").pack
-_INT8 = struct.Struct("!iq").pack
-
-
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """One accepted request. received_at: ms on this process's clock; body: inflated, as the client wrote it."""
-
-    project_id: int
-    batch_id: str
-    key_id: int | None
-    dialect: str
-    n: int
-    received_at: int
-    body: bytes
-
-    def copied(self) -> bytes:
-        """The row in the binary format of COPY."""
-        return b"".join(
-            (
-                _FIELDS,
-                _INT8(8, self.project_id),
-                _sized(self.batch_id.encode()),
-                _NULL if self.key_id is None else _INT8(8, self.key_id),
-                _sized(self.dialect.encode()),
-                _INT4(4, self.n),
-                _INT8(8, self.received_at),
-                _sized(self.body),
-            )
-        )
-
-
-def _sized(value: bytes) -> bytes:
-    return _LENGTH(len(value)) + value
-
-
-Waiter = tuple[Row, "Future[None]"]
+Waiter = tuple[Row, "Promise[None]"]
 
 
 def busy() -> Problem:
@@ -112,12 +63,12 @@ class Inbox:
         self._pid = os.getpid()
         self._line = Line()
 
-    def put(self, row: Row) -> "Future[None]":
+    def put(self, row: Row) -> "Promise[None]":
         """Resolved when `row` is committed. Raises Problem 503 at once when too much waits; or the future does, when
         the database is away."""
         if self._pid != os.getpid():
             self._begin()  # a fork takes neither the thread nor the connection along, but perhaps a held lock
-        future: Future[None] = pending()
+        future: Promise[None] = pending()
         with self._changed:
             if self._stopped:
                 raise stopping()
@@ -162,7 +113,7 @@ class Inbox:
         self._line.close()
 
     def _next(self) -> list[Waiter]:
-        """The rows of the next COPY, waiting for the first of them; none when it is time to stop."""
+        """The rows of the next statement, waiting for the first of them; none when it is time to stop."""
         with self._changed:
             while not self._waiting:
                 if self._stopped:
@@ -187,7 +138,7 @@ class Inbox:
         """Commit `waiters` together; where the data of one is refused, by halves until that one is alone."""
         try:
             with FLUSHES.time():
-                self._line.copy([row for row, _ in waiters])
+                self._line.write([row for row, _ in waiters])
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(waiters) == 1:
                 log.error("inbox.refused", error=error.diag.message_primary, project=waiters[0][0].project_id)
@@ -201,8 +152,8 @@ class Inbox:
             self._settle(waiters, unavailable())
         else:
             self._note(away=False)
-            COMMITTED.inc(sum(len(row.body) for row, _ in waiters))
             self._settle(waiters)
+            COMMITTED.inc(sum(len(row.body) for row, _ in waiters))
             accepted.send_robust(sender=None)
 
     def _note(self, *, away: bool, error: str = "") -> None:
@@ -222,50 +173,6 @@ class Inbox:
                 future.set_result(None)
             else:
                 future.set_exception(problem)
-
-
-class Line:
-    """The connection of the inbox's thread; opened when needed, and anew after a failure."""
-
-    def __init__(self) -> None:
-        self._connection: psycopg.Connection[Any] | None = None
-
-    def copy(self, rows: Sequence[Row]) -> None:
-        """One COPY, committed. Raises psycopg.Error.
-
-        After a connection lost in the middle nobody knows whether it was committed, so it is done again: the rows
-        carry their batch_id, and applying a batch for the second time does nothing.
-        """
-        for left in reversed(range(TRIES)):
-            try:
-                self._copy(rows)
-                return
-            except (psycopg.DataError, psycopg.IntegrityError):
-                raise
-            except psycopg.Error:
-                self.close()
-                if not left:
-                    raise
-
-    def _copy(self, rows: Sequence[Row]) -> None:
-        connection = self._connection = self._connection or _connect()
-        with connection.cursor() as cursor, cursor.copy(COPY) as copy:
-            copy.write(b"".join((_HEAD, *(row.copied() for row in rows), _TAIL)))
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-
-def _connect() -> psycopg.Connection[Any]:
-    given = connections[settings.INBOX_ALIAS].get_connection_params()
-    given.pop("cursor_factory", None)  # Django's own would log every statement of a debug run
-    given.pop("context", None)
-    # autocommit: the COPY is its own transaction, one round trip. tcp_user_timeout: a vanished host is noticed.
-    connection = psycopg.connect(**{"tcp_user_timeout": STATEMENT_MS, **given, "autocommit": True})
-    connection.execute(f"set statement_timeout = {STATEMENT_MS}")
-    return connection
 
 
 inbox = Inbox()

@@ -19,7 +19,7 @@ Read = TypeVar("Read")
 
 def size_of(body: bytes, encoding: str | None) -> int:
     """Bytes that reading is likely to be about."""
-    plain = (encoding or "identity").strip().lower() == "identity"
+    plain = not encoding or encoding.strip().lower() == "identity"
     return len(body) if plain else len(body) * INFLATION
 
 

@@ -19,7 +19,8 @@ def charge(principal: Principal, n: int, *, partly: bool = False) -> "Verdict | 
 
     At once wherever memory knows the answer; else a future that is resolved within a tenth of a second.
     """
-    limits = _together(settings.REDIS_URL) if settings.REDIS_URL else _alone
+    address = settings.REDIS_URL
+    limits = _together(address) if address else _alone
     return limits.charge(principal, n, partly=partly)
 
 

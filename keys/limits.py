@@ -85,9 +85,10 @@ def judged(tokens: float, rate: int, burst: int, cost: int, *, ok: bool) -> Verd
 
 
 def allowance(principal: Principal) -> tuple[int, int]:
-    """Events a second and events at once: the project's own, or the installation's."""
+    """Events a second (0: no limit) and events at once: the project's own, or the installation's."""
     rate, burst = principal.options.ingest_rate, principal.options.ingest_burst
-    return (
-        settings.PERSONA_INGEST_RATE if rate is None else rate,
-        settings.PERSONA_INGEST_BURST if burst is None else max(1, burst),
-    )
+    if rate is None:
+        rate = settings.PERSONA_INGEST_RATE
+    if not rate:
+        return 0, 0  # no limit
+    return rate, settings.PERSONA_INGEST_BURST if burst is None else max(1, burst)

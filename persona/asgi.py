@@ -19,6 +19,7 @@ from persona.config import CONFIG  # noqa: E402 - after the set-up
 from persona.lib.wire import Receive, Scope, Send  # noqa: E402 - after the set-up
 from persona.places import Application, Places  # noqa: E402 - after the set-up
 from persona.probes import HEALTH, READY  # noqa: E402 - after the set-up
+from persona.shortcut import WAYS  # noqa: E402 - after the set-up
 from segments import publisher  # noqa: E402 - after the set-up
 from segments.streaming import desk  # noqa: E402 - after the set-up
 from segments.streaming import route as stream  # noqa: E402 - after the set-up
@@ -42,6 +43,13 @@ EXACT: dict[str, Application] = {
     },
     **{f"{path}{slash}": door.app for path, door in DOORS.items() for slash in ("", "/")},
 }
+WAYS.update(
+    {
+        f"{path}{slash}".encode(): door
+        for path, door in {f"{PIPELINE}/ingest": INGEST, **DOORS}.items()
+        for slash in ("", "/")
+    }
+)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,7 +20,7 @@ def web(bind: str, port: int) -> list[str]:
     """`--lifespan on`: the inbox's flusher starts and ends with the server. Open streams get three seconds to end."""
     return [
         sys.executable, "-m", "uvicorn", "persona.asgi:application", "--host", bind, "--port", str(port),
-        "--loop", "uvloop", "--http", "persona.deadlines:PunctualProtocol", "--lifespan", "on",
+        "--loop", "uvloop", "--http", "persona.shortcut:ShortProtocol", "--lifespan", "on",
         "--timeout-graceful-shutdown", "3", "--no-access-log", "--no-server-header", "--log-level", "warning",
     ]  # fmt: skip
 

@@ -16,6 +16,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON = "application/json"
 MOST_MEMBERS = 64  # of a gzip body: each costs a copy of what follows it
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 ALLOWED_HEADERS = (
@@ -35,6 +36,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     def having(self, *headers: tuple[str, str]) -> "Answer":
         """The same answer with more headers."""
+        if not headers:
+            return self
         return Answer(self.status, self.body, self.media_type, (*self.headers, *headers))
 
 
@@ -107,7 +110,7 @@ def inflate(body: bytes, encoding: str | None, limit: int) -> bytes:
 
     Raises TooLarge; Problem 415 for another encoding; Problem 400 for a broken one.
     """
-    name = (encoding or "identity").strip().lower()
+    name = encoding.strip().lower() if encoding else ""
     if name in ("identity", ""):
         return body
     if name not in ("gzip", "x-gzip", "deflate"):
@@ -143,6 +146,11 @@ async def send_answer(
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+def lines(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Header lines as they are sent. What would break out of its line is left out."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers if not _CONTROL.search(value)).encode("latin-1")
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from typing import Any
 
 import psycopg
@@ -12,10 +11,12 @@ from django.conf import LazySettings
 from django.db import connection, connections
 
 from ingestion import inbox as inbox_room
-from ingestion.inbox import Inbox, Row
+from ingestion.inbox import Inbox
+from ingestion.inbox_line import Row
 from ingestion.models import Batch
 from ingestion.signals import accepted
 from keys.models import Project
+from persona.lib.futures import Promise
 from persona.lib.problems import Problem
 from tests.ingestion.calling import EVENT, Shop, db, shop, way_in
 from tests.waiting import until
@@ -38,7 +39,7 @@ def row(project: Project, batch_id: str, *, body: bytes = b"{}", **given: Any) -
     return Row(project_id=project.pk, batch_id=batch_id, body=body, **fields)
 
 
-def code(future: "Future[None]") -> str:
+def code(future: "Promise[None]") -> str:
     """Of the problem that a waiter got."""
     error = future.exception(PATIENCE)
     assert isinstance(error, Problem)
@@ -46,7 +47,7 @@ def code(future: "Future[None]") -> str:
 
 
 def lock_table() -> psycopg.Connection[Any]:
-    """Somebody holds the table: no COPY gets through until the connection is closed."""
+    """Somebody holds the table: nothing gets through until the connection is closed."""
     given = connections["default"].get_connection_params()
     given.pop("cursor_factory")
     given.pop("context")
@@ -141,7 +142,7 @@ def test_a_lost_connection_is_made_again(inbox: Inbox, shop: Shop) -> None:
     inbox.put(row(shop.project, "b_1")).result(PATIENCE)
     with connection.cursor() as cursor:
         cursor.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'copy ingestion_batch%'"
+            "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'insert into ingestion_batch%'"
         )
         assert cursor.fetchall() == [(True,)] * cursor.rowcount
         assert cursor.rowcount > 0
