@@ -17,18 +17,26 @@ NOTIFICATION = "persona_bell"  # of PostgreSQL
 REDIS_CHANNEL = "events_channel"  # where send_event publishes
 PREFIX = "bell-"  # of its channel for a project
 
+# A column for the statement that writes the log: one statement less than `ring`.
+RUNG = f"case when %(ring)s then pg_notify('{NOTIFICATION}', concat(%(project)s::bigint, ':', last_seq)) end"
+
 _publishing = Outage("bell.publishing")
+
+
+def in_database() -> bool:
+    """Whether PostgreSQL carries the bell."""
+    return not settings.REDIS_URL
 
 
 def ring(project_id: int, seq: int) -> None:
     """When the transaction at hand commits, say that the project's log now reaches to `seq`."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("bell.ring belongs into the transaction that writes the log")
-    if settings.REDIS_URL:
-        transaction.on_commit(partial(_publish, project_id, seq), robust=True)
-    else:
+    if in_database():
         with connection.cursor() as cursor:
             cursor.execute("select pg_notify(%s, %s)", [NOTIFICATION, f"{project_id}:{seq}"])
+    else:
+        transaction.on_commit(partial(_publish, project_id, seq), robust=True)
 
 
 def _publish(project_id: int, seq: int) -> None:

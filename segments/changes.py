@@ -24,7 +24,7 @@ select %s, * from unnest(%s::bigint[], %s::bigint[], %s::smallint[], %s::boolean
 on conflict (project_id, profile_id, persona_id) do update set is_member = excluded.is_member,
     since = excluded.since, revision = excluded.revision, recheck_at = excluded.recheck_at
 """
-LOG = """
+LOG = f"""
 with head as (
     update segments_head set last_seq = last_seq + %(n)s where project_id = %(project)s returning last_seq
 ), logged as (
@@ -44,8 +44,8 @@ with head as (
     on conflict (project_id, persona_id, hour) do update set enters = h.enters + excluded.enters,
         leaves = h.leaves + excluded.leaves
 )
-select last_seq from head
-"""
+select last_seq, {bell.RUNG} from head
+"""  # noqa: S608 - the column is a constant
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):
@@ -91,6 +91,7 @@ def _log(cursor: Cursor[tuple[Any, ...]], project_id: int, rows: list[tuple[Flip
         LOG,
         {
             "project": project_id,
+            "ring": bell.in_database(),
             "n": len(rows),
             "profiles": _array(one.profile for _, one in rows),
             "personas": _array(one.persona for _, one in rows),
@@ -107,7 +108,8 @@ def _log(cursor: Cursor[tuple[Any, ...]], project_id: int, rows: list[tuple[Flip
     row = cursor.fetchone()
     if row is None:
         raise LookupError(f"project {project_id} has no head row: its log cannot be numbered")
-    bell.ring(project_id, row[0])
+    if not bell.in_database():
+        bell.ring(project_id, row[0])
     transaction.on_commit(partial(signals.logged.send_robust, None, project_id=project_id), robust=True)
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from ingestion import stale
 from ingestion.stale import Mark
-from segments.cursors import clock, raw_cursor
+from segments.cursors import raw_cursor
 from segments.memberships import Pair
 
 MARK_ROWS = 256  # stale rows a turn: about as many apply transactions
@@ -48,24 +48,30 @@ delete from ingestion_staleprofiles where project_id = %(project)s and (shard, i
     where before < %(bytes)s)
 returning items
 """
-# A limit for each shard lets the index give them in order; asked for all shards at once, all that are due are sorted.
+# The clock after the claim, so that no event of it is later; the rules of that moment; and what is due by then. A limit
+# for each shard lets the index give them in order; asked for all shards at once, all that are due are sorted.
 DUE = """
-select due.* from unnest(%(shards)s::smallint[]) s(shard) cross join lateral (
-    select m.profile_id, m.persona_id, m.recheck_at from segments_membership m
-    where m.project_id = %(project)s and m.shard = s.shard and m.recheck_at <= %(now)s
-    order by m.recheck_at limit %(most)s) due
-order by due.recheck_at limit %(most)s
+select clock.now, h.rules_version, due.* from (
+    select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now) clock
+left join segments_head h on h.project_id = %(project)s
+left join lateral (
+    select of_shard.* from unnest(%(shards)s::smallint[]) s(shard) cross join lateral (
+        select m.profile_id, m.persona_id, m.recheck_at from segments_membership m
+        where m.project_id = %(project)s and m.shard = s.shard and m.recheck_at <= clock.now
+        order by m.recheck_at limit %(most)s) of_shard
+    order by of_shard.recheck_at limit %(most)s) due on true
 """
 
 
 class Work(msgspec.Struct):
-    """What one turn has claimed: marks by profile, due instants by pair, and the clock after the claim."""
+    """What one turn has claimed: marks by profile, due instants by pair; the clock and the rules after that."""
 
     project_id: int
     shards: list[int]
     marks: dict[int, Mark]
     due: dict[Pair, int]
     now: int
+    rules_version: int
     failed: set[int] = msgspec.field(default_factory=set)  # personas whose rule could not be judged
 
 
@@ -93,11 +99,12 @@ def claim(project_id: int) -> Work | None:
             return None
         cursor.execute(CLAIM, {**given, "shards": shards})
         marks = united(mark for (items,) in cursor.fetchall() for mark in stale.decode(items))
-        now = clock(cursor)
         most = min(TIMERS, TIMERS_BESIDE) if marks else TIMERS
-        cursor.execute(DUE, {"project": project_id, "shards": shards, "now": now, "most": most})
-        due = {(profile, persona): recheck for profile, persona, recheck in cursor.fetchall()}
-    return Work(project_id, shards, marks, due, now) if marks or due else None
+        cursor.execute(DUE, {"project": project_id, "shards": shards, "most": most})
+        timers = cursor.fetchall()
+        now, version = timers[0][:2]
+        due = {(profile, persona): at for _, _, profile, persona, at in timers if profile is not None}
+    return Work(project_id, shards, marks, due, now, version or 0) if marks or due else None
 
 
 def united(marks: Iterable[Mark]) -> dict[int, Mark]:

@@ -159,10 +159,14 @@ _cache: dict[int, Definitions] = {}  # project id -> its definitions; one small 
 
 
 def of_project(cursor: Rows, project_id: int) -> Definitions:
-    """The project's current definitions; from memory while its rules_version stands still."""
+    """The project's current definitions."""
     cursor.execute("select rules_version from segments_head where project_id = %s", (project_id,))
     row = cursor.fetchone()
-    version = 0 if row is None else int(row[0])
+    return at_version(cursor, project_id, 0 if row is None else int(row[0]))
+
+
+def at_version(cursor: Rows, project_id: int, version: int) -> Definitions:
+    """The definitions of the rules_version that has just been read; from memory while it stands still."""
     known = _cache.get(project_id)
     if known is None or known.rules_version != version:
         known = _cache[project_id] = _load(project_id, version)

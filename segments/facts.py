@@ -4,7 +4,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from django.db.backends.utils import CursorWrapper
@@ -17,6 +17,14 @@ from segments.rules.rows import order
 
 AnyCursor = Cursor[Any] | CursorWrapper
 Rows = dict[int, dict[str, list[Row]]]
+
+
+class Read(NamedTuple):
+    """Of many profiles: rows by name, newest first; the names that were capped; who is gone, and into whom."""
+
+    events: Rows
+    capped: dict[int, set[str]]
+    gone: dict[int, int | None]
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -61,9 +69,7 @@ def gather(
     Rules judged on the facts at any instant from `earliest` to `now` find all that decides them then. Events later
     than `now` are given too: they end the promise of an answer.
     """
-    events, capped = _read_events(cursor, project_id, wanted, now)
-    known = people(cursor, project_id, wanted, retention=retention)
-    return {id_: _with(one, events.get(id_), capped.get(id_), one.merged_into) for id_, one in known.items()}
+    return with_events(cursor, project_id, people(cursor, project_id, wanted, retention=retention), wanted, now=now)
 
 
 def people(cursor: AnyCursor, project_id: int, profiles: Iterable[int], *, retention: int) -> dict[int, Facts]:
@@ -78,14 +84,13 @@ def people(cursor: AnyCursor, project_id: int, profiles: Iterable[int], *, reten
 def with_events(
     cursor: AnyCursor, project_id: int, known: Mapping[int, Facts], wanted: Mapping[int, Wanted], *, now: int
 ) -> dict[int, Facts]:
-    """Those people with the events that are wanted of them.
-
-    Asked once more after the events: who was merged or erased meanwhile, whose events may be somebody else's by now.
-    """
-    events, capped = _read_events(cursor, project_id, wanted, now)
-    cursor.execute(MERGED, (project_id, lookups.int_array(known)))
+    """Those people with the events that are wanted of them, as they are when the events are read: who was erased
+    meanwhile is left out, who was merged meanwhile is said to be."""
+    read = _read_events(cursor, project_id, wanted, now)
     return {
-        id_: _with(known[id_], events.get(id_), capped.get(id_), merged_into) for id_, merged_into in cursor.fetchall()
+        id_: _with(one, read.events.get(id_), read.capped.get(id_), read.gone.get(id_, one.merged_into))
+        for id_, one in known.items()
+        if id_ not in read.gone or read.gone[id_] is not None
     }
 
 
@@ -98,28 +103,26 @@ PROFILES = """
 select id, public_id, identified, traits::text, merged_into
 from ingestion_profile where project_id = %s and id = any(%s::bigint[])
 """
-MERGED = "select id, merged_into from ingestion_profile where project_id = %s and id = any(%s::bigint[])"
 
 
-def _read_events(
-    cursor: AnyCursor, project_id: int, wanted: Mapping[int, Wanted], now: int
-) -> tuple[Rows, dict[int, set[str]]]:
-    """Rows per profile and name, newest first, and the names that were capped."""
-    found: Rows = {}
-    capped: dict[int, set[str]] = {}
+def _read_events(cursor: AnyCursor, project_id: int, wanted: Mapping[int, Wanted], now: int) -> Read:
+    read = Read({}, {}, {})
     walks = lookups.walks((profile, each.names, min(each.earliest, now)) for profile, each in wanted.items())
     if walks:
         cursor.execute(*lookups.walking(project_id, walks, now))
-        many = _walked(walks, cursor.fetchall(), found)
+        many = _walked(walks, cursor.fetchall(), read)
         if many:
-            _look_up(cursor, project_id, many, now, found, capped)
-    return found, capped
+            _look_up(cursor, project_id, many, now, read)
+    return read
 
 
-def _walked(walks: Sequence[Walk], read: Iterable[tuple[Any, ...]], found: Rows) -> list[Walk]:
-    """Enter the rows of the walks into `found`; those that met too many are returned."""
+def _walked(walks: Sequence[Walk], found: Iterable[tuple[Any, ...]], read: Read) -> list[Walk]:
+    """Enter what the walks have found; those that met too many are returned."""
     many: list[Walk] = []
-    for index, ids, ts, uid, properties, context in read:
+    for index, ids, ts, uid, properties, context in found:
+        if index < 0:
+            read.gone[-index] = ts[0]
+            continue
         walk = walks[index]
         if len(ts) > lookups.FEW:
             many.append(walk)
@@ -132,19 +135,20 @@ def _walked(walks: Sequence[Walk], read: Iterable[tuple[Any, ...]], found: Rows)
             if len(rows) > 1:
                 rows.sort(key=order, reverse=True)
         of_walk = {names[id_]: rows for id_, rows in by_id.items()}
-        known = found.setdefault(walk.profile, of_walk)
+        known = read.events.setdefault(walk.profile, of_walk)
         if known is not of_walk:
             known.update(of_walk)
     return many
 
 
-def _look_up(
-    cursor: AnyCursor, project_id: int, many: Iterable[Walk], now: int, found: Rows, capped: dict[int, set[str]]
-) -> None:
+def _look_up(cursor: AnyCursor, project_id: int, many: Iterable[Walk], now: int, read: Read) -> None:
     """Read the names of those walks one by one, each only as far as it decides."""
     requests = lookups.requests((walk.profile, row, walk.earliest) for walk in many for row in walk.group.rows)
     cursor.execute(*lookups.looking_up(project_id, requests, now))
-    for index, ts, uid, properties, context in cursor.fetchall():
+    for index, _, ts, uid, properties, context in cursor.fetchall():
+        if index < 0:
+            read.gone[-index] = ts[0]
+            continue
         request = requests[index]
         profile, name = request.profile, request.row.name
         rows = list(_rows(ts, uid, properties, context))
@@ -152,8 +156,8 @@ def _look_up(
             rows.reverse()
         elif len(rows) > CAP:
             rows.pop()
-            capped.setdefault(profile, set()).add(name)
-        known = found.setdefault(profile, {})
+            read.capped.setdefault(profile, set()).add(name)
+        known = read.events.setdefault(profile, {})
         known[name] = _joined(known[name], rows) if name in known else rows
 
 

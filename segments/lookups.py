@@ -96,18 +96,19 @@ def walks(wanted: Iterable[tuple[int, Sequence[PlanRow], int]]) -> list[Walk]:
 
 
 def walking(project_id: int, asked: Sequence[Walk], now: int) -> Statement:
-    """Gives (index of the walk, name_id[], ts[], uid[], props as json text, context as json text), in no order.
+    """Gives (index of the walk, name_id[], ts[], uid[], props as json text, context as json text), in no order; and who
+    is gone, see GONE.
 
     It has few texts, so that it is prepared soon. More than FEW rows mean that there are others besides.
     """
     plan = {row for group in {id(walk.group): walk.group for walk in asked}.values() for row in group.rows}
     columns, parameters = _columns(plan)
     parameters |= {"project": project_id, "ahead": now + AHEAD, "most": FEW + 1}
-    parts: list[str] = []
+    parameters["asked"] = int_array({walk.profile for walk in asked})
+    parts = [GONE]
     at = 0
-    for of_any, some in groupby(asked, key=lambda walk: walk.group.of_any):
+    for n, (of_any, some) in enumerate(groupby(asked, key=lambda walk: walk.group.of_any)):
         of_branch = list(some)
-        n = len(parts)
         parameters |= {
             f"at{n}": at - 1,  # ordinality counts from 1
             f"profile{n}": int_array(walk.profile for walk in of_branch),
@@ -132,15 +133,15 @@ def requests(wanted: Iterable[tuple[int, PlanRow, int]]) -> list[Request]:
 
 
 def looking_up(project_id: int, asked: Sequence[Request], now: int) -> Statement:
-    """Gives what `walking` gives, without the names: newest first; the oldest first where those were asked for."""
+    """Gives what `walking` gives, with null for the names: newest first; the oldest where those were asked for."""
     columns, parameters = _columns({request.row for request in asked})
     parameters |= {"project": project_id, "cap": CAP, "now": now, "ahead": now + AHEAD}
-    parts: list[str] = []
+    parameters["asked"] = int_array({request.profile for request in asked})
+    parts = [GONE]
     at = 0
-    for (of_any, oldest), some in groupby(asked, key=lambda request: request.branch):
+    for n, ((of_any, oldest), some) in enumerate(groupby(asked, key=lambda request: request.branch)):
         names = {f"{table}_name": "" if of_any else f"and {table}.name_id = r.name" for table in "en"}
         of_branch = list(some)
-        n = len(parts)
         parameters |= {
             f"at{n}": at - 1,
             f"profile{n}": int_array(request.profile for request in of_branch),
@@ -183,6 +184,14 @@ COLUMN = """case
             else coalesce((select jsonb_object_agg(k, e.{column} -> k) from unnest(%({column}_keys)s::text[]) k
                            where e.{column} ? k), '{{}}') end"""
 
+# Who was merged or erased by the time at which the events are read, whose events may be somebody else's by now:
+# (- id, null, {survivor's id or null}). In the same statement, hence of the same moment, and as a rule no row at all.
+GONE = """
+select -r.profile, null::int[], array[p.merged_into], null::bytea[], null::text, null::text
+from unnest(%(asked)s::bigint[]) r(profile)
+left join ingestion_profile p on p.project_id = %(project)s::bigint and p.id = r.profile
+where p.id is null or p.merged_into is not null
+"""
 # The conditions on received_at follow from those on ts (ts <= received_at), and from the fact that nothing was received
 # after now: they are there to prune partitions, those made ahead too.
 WALK = """
@@ -204,7 +213,7 @@ cross join lateral (
 where f.ts is not null
 """
 LOOK_UP = """
-select r.i + %(at{n})s::bigint, f.ts, f.uid, f.props, f.context
+select r.i + %(at{n})s::bigint, null::int[], f.ts, f.uid, f.props, f.context
 from unnest(%(profile{n})s::bigint[], %(name{n})s::int[], %(since{n})s::bigint[], %(earliest{n})s::bigint[],
             %(lim{n})s::int[]) with ordinality as r(profile, name, since, earliest, lim, i)
 cross join lateral (
