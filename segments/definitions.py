@@ -1,6 +1,6 @@
 """The compiled personas of a project, as the evaluator uses them: read once per version of all its rules."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -72,9 +72,12 @@ class Definitions:
             for need in persona.compiled.needs:
                 self._needs.setdefault(need.name, {}).setdefault(persona.persona_id, []).append(need)
         self._settling = {p.persona_id: p.compiled.settled for p in personas if p.compiled.settled is not None}
+        # Sets of personas are many, of those that look at one name few: a set is an integer here, a bit for each.
+        self._bits = {persona_id: 1 << place for place, persona_id in enumerate(self.personas)}
+        self._readers = [(name, sum(map(self._bits.__getitem__, needs))) for name, needs in sorted(self._needs.items())]
         self._touched: dict[tuple[int, tuple[int, ...]], Touched] = {}
-        self._plans: dict[frozenset[int], tuple[PlanRow, ...]] = {}
-        self._rows: dict[tuple[str, frozenset[int]], tuple[PlanRow, ...]] = {}
+        self._plans: dict[int, tuple[PlanRow, ...]] = {}
+        self._rows: dict[tuple[str, int], tuple[PlanRow, ...]] = {}
 
     def learn_names(self, cursor: Rows, project_id: int) -> None:
         """Find the ids of names that had none yet: an event of that name may have come meanwhile."""
@@ -110,20 +113,25 @@ class Definitions:
         settling = self._settling
         return frozenset([one for one in personas if one in settling and _settles(settling[one], known)])
 
-    def plan(self, personas: frozenset[int]) -> tuple[PlanRow, ...]:
+    def plan(self, personas: Iterable[int]) -> tuple[PlanRow, ...]:
         """What those personas need to know of a profile's events."""
-        plan = self._plans.get(personas)
+        some = sum(map(self._bits.__getitem__, personas))
+        plan = self._plans.get(some)
         if plan is None:
-            rows = (self._row(name, personas.intersection(needs)) for name, needs in sorted(self._needs.items()))
-            plan = _bounded(self._plans)[personas] = tuple(chain.from_iterable(rows))
+            plan = _bounded(self._plans)[some] = tuple(self._planned(some))
         return plan
 
-    def _row(self, name: str, personas: frozenset[int]) -> tuple[PlanRow, ...]:
-        """What those personas need of one name: sets of personas are many, of those that look at one name few."""
-        row = self._rows.get((name, personas))
-        if row is None:
-            needs = rules.merge_needs(self._needs[name][i] for i in sorted(personas))
-            row = _bounded(self._rows)[name, personas] = facts.plan(needs, self.name_ids, self.retention)
+    def _planned(self, personas: int) -> Iterator[PlanRow]:
+        for name, readers in self._readers:
+            reading = personas & readers
+            if reading:
+                row = self._rows.get((name, reading))
+                yield from self._row(name, reading) if row is None else row
+
+    def _row(self, name: str, personas: int) -> tuple[PlanRow, ...]:
+        """What those personas need of one name."""
+        needs = rules.merge_needs(some for i, some in self._needs[name].items() if self._bits[i] & personas)
+        row = _bounded(self._rows)[name, personas] = facts.plan(needs, self.name_ids, self.retention)
         return row
 
     def whole_plan(self, personas: frozenset[int]) -> tuple[PlanRow, ...]:

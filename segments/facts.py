@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -119,6 +118,7 @@ def _read_events(cursor: AnyCursor, project_id: int, wanted: Mapping[int, Wanted
 def _walked(walks: Sequence[Walk], found: Iterable[tuple[Any, ...]], read: Read) -> list[Walk]:
     """Enter what the walks have found; those that met too many are returned."""
     many: list[Walk] = []
+    names = {row.name_id: row.name for row in lookups.rows_of(walks)}
     for index, ids, ts, uid, properties, context in found:
         if index < 0:
             read.gone[-index] = ts[0]
@@ -127,18 +127,29 @@ def _walked(walks: Sequence[Walk], found: Iterable[tuple[Any, ...]], read: Read)
         if len(ts) > lookups.FEW:
             many.append(walk)
             continue
-        names = walk.group.names
-        by_id: defaultdict[int, list[Row]] = defaultdict(list)
-        for id_, row in zip([ANY] * len(ts) if ANY in names else ids, _rows(ts, uid, properties, context), strict=True):
-            by_id[id_].append(row)
-        for rows in by_id.values():
-            if len(rows) > 1:
-                rows.sort(key=order, reverse=True)
-        of_walk = {names[id_]: rows for id_, rows in by_id.items()}
-        known = read.events.setdefault(walk.profile, of_walk)
-        if known is not of_walk:
-            known.update(of_walk)
+        of_profile = read.events.setdefault(walk.profile, {})
+        rows = _rows(ts, uid, properties, context)
+        if walk.group.of_any:
+            of_profile[names[ANY]] = sorted(rows, key=order, reverse=True)
+        else:
+            _by_name(ids, rows, names, of_profile)
     return many
+
+
+def _by_name(
+    ids: Sequence[int], rows: Iterable[Row], names: Mapping[int, str], of_profile: dict[str, list[Row]]
+) -> None:
+    """Enter the rows under their names, of which none is there yet, newest first."""
+    by_id: dict[int, list[Row]] = {}
+    for id_, row in zip(ids, rows, strict=True):
+        known = by_id.get(id_)
+        if known is None:
+            by_id[id_] = of_profile[names[id_]] = [row]
+        else:
+            known.append(row)
+    if len(by_id) < len(ids):
+        for some in by_id.values():
+            some.sort(key=order, reverse=True)
 
 
 def _look_up(cursor: AnyCursor, project_id: int, many: Iterable[Walk], now: int, read: Read) -> None:

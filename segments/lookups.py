@@ -5,7 +5,7 @@ along the index, which costs less than a search for each name. Where a walk meet
 one by one, each for no more than what decides.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -40,13 +40,9 @@ class Group(NamedTuple):
     """The rows of a plan that are walked together: one window for all. array: their ids, as an element of text[]."""
 
     window: int
-    rows: tuple[PlanRow, ...]
-    names: Mapping[int, str]
+    rows: Sequence[PlanRow]
     array: str
-
-    @property
-    def of_any(self) -> bool:
-        return ANY in self.names
+    of_any: bool
 
 
 class Walk(NamedTuple):
@@ -72,12 +68,12 @@ class Request(NamedTuple):
 
 def groups(plan: Iterable[PlanRow]) -> list[Group]:
     """The plan by length of window; any name at all is a group of its own."""
-    found: dict[tuple[bool, int], list[PlanRow]] = {}
+    found: dict[int, list[PlanRow]] = {}
     for row in plan:
-        found.setdefault((row.name_id == ANY, row.window), []).append(row)
+        found.setdefault(row.window if row.name_id != ANY else ANY, []).append(row)
     return [
-        Group(window, tuple(rows), {row.name_id: row.name for row in rows}, f'"{int_array(r.name_id for r in rows)}"')
-        for (_, window), rows in found.items()
+        Group(rows[0].window, rows, f'"{int_array([row.name_id for row in rows])}"', key == ANY)
+        for key, rows in found.items()
     ]
 
 
@@ -95,14 +91,18 @@ def walks(wanted: Iterable[tuple[int, Sequence[PlanRow], int]]) -> list[Walk]:
     return found
 
 
+def rows_of(asked: Iterable[Walk]) -> list[PlanRow]:
+    """All rows of the walks, each once, if they are of one plan or of plans that share them."""
+    return list({id(row): row for walk in asked for row in walk.group.rows}.values())
+
+
 def walking(project_id: int, asked: Sequence[Walk], now: int) -> Statement:
     """Gives (index of the walk, name_id[], ts[], uid[], props as json text, context as json text), in no order; and who
     is gone, see GONE.
 
     It has few texts, so that it is prepared soon. More than FEW rows mean that there are others besides.
     """
-    plan = {row for group in {id(walk.group): walk.group for walk in asked}.values() for row in group.rows}
-    columns, parameters = _columns(plan)
+    columns, parameters = _columns(rows_of(asked))
     parameters |= {"project": project_id, "ahead": now + AHEAD, "most": FEW + 1}
     parameters["asked"] = int_array({walk.profile for walk in asked})
     parts = [GONE]
