@@ -16,6 +16,7 @@ from persona.lib.log import get_logger
 
 DRAIN, BACKFILL = "segments.drain", "segments.backfill"
 GAP = 0.005  # seconds between two messages: what is rung meanwhile becomes one
+BUSY = 0.02  # seconds after which one is asked for again while one lies untaken, or a timer is looked for again
 LOOK = 0.2  # seconds between two looks at the timers
 COMPLAIN = 30.0  # seconds between two complaints about the same thing
 
@@ -53,25 +54,26 @@ class Publisher:
     def start(self, *, timers: bool) -> None:
         """Run the thread. Once a process; again after a fork, which takes no thread along.
 
-        timers: hold them as well. One process is enough for that, and each costs the database up to 100 looks a second.
+        timers: hold them as well. One process is enough for that, and each costs the database up to 40 looks a second.
         """
         self._holds_timers = timers
         threading.Thread(target=self._run, name="publisher", daemon=True).start()
 
     def _run(self) -> None:
         due_at = time.monotonic()  # of the next timer, or of the next look
+        gap = GAP
         while True:
             self._wake.wait(max(due_at - time.monotonic(), 0) if self._holds_timers else None)
             self._wake.clear()
             try:
                 if self._holds_timers and time.monotonic() >= due_at:
                     due_at = time.monotonic() + self._look()
-                while self._asked:
-                    self._send(self._asked.pop())
+                published = [self._send(self._asked.pop()) for _ in range(len(self._asked))]
+                gap = GAP if all(published) else BUSY
             except Exception:  # whatever it was: without this thread every nudge is lost until the process ends
                 log.exception("publisher.turn_failed")
                 due_at = time.monotonic() + LOOK
-            time.sleep(GAP)
+            time.sleep(gap)
 
     def _look(self) -> float:
         """Seconds until the next look, which is the next timer if one is near; asks for a drain when one is due."""
@@ -85,13 +87,15 @@ class Publisher:
             return LOOK
         if overdue:
             self._asked.add(DRAIN)
-        return LOOK if left is None else min(float(left) / 1000, LOOK)
+        return LOOK if left is None else min(max(float(left) / 1000, BUSY), LOOK)
 
-    def _send(self, task: str) -> None:
+    def _send(self, task: str) -> bool:
+        """False: one lies there that nobody has taken. Whoever takes it sees to all that has come until then."""
         try:
-            current_app.send_task(task, ignore_result=True, retry=False)
+            return current_app.send_task(task, ignore_result=True, retry=False) is not None
         except (BrokerError, psycopg.Error, OSError) as error:  # psycopg's: of the queue inside PostgreSQL
             self._complain("publisher.broker_away", error)
+            return True
 
     def _complain(self, event: str, error: Exception) -> None:
         if time.monotonic() - self._complained > COMPLAIN:
