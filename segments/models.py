@@ -24,6 +24,7 @@ class Persona(models.Model):
     version = models.PositiveIntegerField(default=1)
     # Counts what the rule has meant: another rule, another rule of a persona it refers to, another retention, a resume.
     revision = models.PositiveIntegerField(default=1, editable=False)
+    redefined_at = models.DateTimeField(null=True, editable=False)  # since when it has had that meaning
     status = models.CharField(max_length=11, choices=Status, default=Status.DRAFT)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -5,6 +5,7 @@ from functools import partial
 
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.functions import Now
 
 from keys.models import Project
 from persona.lib.log import get_logger
@@ -26,7 +27,8 @@ def judge_all(personas: Iterable[Persona], *, silent: bool = False) -> None:
     """Queue the backfills: one job a shard, from its first profile on. Within the transaction of what caused it."""
     queued = list(personas)
     # What was judged before is no judgment of this one: whoever moves now moves because of the definition.
-    Persona.objects.filter(pk__in=[persona.pk for persona in queued]).update(revision=F("revision") + 1)
+    anew = Persona.objects.filter(pk__in=[persona.pk for persona in queued])
+    anew.update(revision=F("revision") + 1, redefined_at=Now())
     for project_id in {persona.project_id for persona in queued}:
         warnings.forget(project_id, [persona.pk for persona in queued])
     for persona in queued:

@@ -47,7 +47,8 @@ def explain(*, persona: Persona, profile: Profile, at: int | None = None) -> Ans
         wanted = {profile.pk: Wanted(plan, min(instant, now))}
         known = facts.gather(cursor, project_id, wanted, retention=defined.retention, now=now)[profile.pk]
         if instant < now:
-            known = past.as_known(cursor, project_id, profile.pk, plan, known, at=instant)
+            history = past.read(cursor, project_id, profile.pk, plan, known, since=instant, upto=instant)
+            known = history.known(instant)
     explained = rules.explain(definitions.parsed(persona), known, instant)
     stored = Membership.objects.filter(project_id=project_id, profile_id=profile.pk, persona_id=persona.pk).first()
     return Answer(

@@ -3,7 +3,7 @@
 Identity is that of today: what was merged since counts as one person then, too.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,48 +14,63 @@ from segments.rules import Facts, Row, facts_from
 CAP = 10_000  # newest events looked at
 
 EVENTS = """
-select n.name, e.ts, e.uid, e.props::text, coalesce(e.context, '{}')::text
+select e.received_at, n.name, e.ts, e.uid, e.props::text, coalesce(e.context, '{}')::text
 from ingestion_event e join ingestion_eventname n on n.project_id = e.project_id and n.id = e.name_id
 where e.project_id = %(project)s and e.profile_id = %(profile)s and (%(any)s or e.name_id = any(%(names)s))
-    and e.received_at > %(since)s and e.received_at <= %(at)s and e.ts > %(since)s
+    and e.received_at > %(since)s and e.received_at <= %(upto)s and e.ts > %(since)s
 order by e.ts desc, e.uid desc limit %(cap)s
 """
 TRAITS = """
-select e.props::text
+select e.received_at, e.props::text
 from ingestion_event e join ingestion_eventname n on n.project_id = e.project_id and n.id = e.name_id
 where e.project_id = %(project)s and e.profile_id = %(profile)s and n.name = 'identify'
-    and e.received_at > %(since)s and e.received_at <= %(at)s and e.ts <= %(at)s
+    and e.received_at > %(since)s and e.received_at <= %(upto)s
 order by e.ts, e.uid
 """
 
 
-def as_known(
-    cursor: Rows, project_id: int, profile_id: int, plan: tuple[PlanRow, ...], today: Facts, *, at: int
-) -> Facts:
-    """The facts at the instant `at` (ms), for the names of `plan`; `today`: what is known now, for its identity."""
-    every = any(row.name == "*" for row in plan)
+class History(NamedTuple):
+    """All that came of one profile, each with the instant (ms) at which it was received; `today`: as it is now."""
+
+    today: Facts
+    events: list[tuple[int, str, Row]]
+    traits: list[tuple[int, dict[str, Any]]]  # as they were written, the oldest first
+
+    def known(self, at: int) -> Facts:
+        """What had been received by the instant `at` (ms)."""
+        traits: dict[str, Any] = {}
+        for received, written in self.traits:
+            traits |= written if received <= at else {}
+        return facts_from(
+            [(name, row) for received, name, row in self.events if received <= at],
+            profile=self.today.profile,
+            identified=self.today.identified,
+            traits={key: value for key, value in traits.items() if value is not None},
+            retention=self.today.retention,
+        )
+
+
+def read(
+    cursor: Rows, project_id: int, profile_id: int, plan: tuple[PlanRow, ...], today: Facts, *, since: int, upto: int
+) -> History:
+    """What came from `since` (the oldest instant, ms, at which it may be judged) until `upto`, for the names of `plan`;
+    `today`: what is known now, for its identity."""
     asked: dict[str, Any] = {
         "project": project_id,
         "profile": profile_id,
-        "any": every,
+        "any": any(row.name == "*" for row in plan),
         "names": [row.name_id for row in plan],
-        "since": at - today.retention,
-        "at": at,
+        "since": since - today.retention,
+        "upto": upto,
         "cap": CAP,
     }
     cursor.execute(EVENTS, asked)
-    events = [(name, Row(ts, bytes(uid), _json(props), _json(context))) for name, ts, uid, props, context in cursor]
+    events = [
+        (received, name, Row(ts, bytes(uid), _json(props), _json(context)))
+        for received, name, ts, uid, props, context in cursor
+    ]
     cursor.execute(TRAITS, asked)
-    traits: dict[str, Any] = {}
-    for (written,) in cursor.fetchall():
-        traits |= _json(written)
-    return facts_from(
-        events,
-        profile=today.profile,
-        identified=today.identified,
-        traits={key: value for key, value in traits.items() if value is not None},
-        retention=today.retention,
-    )
+    return History(today, events, [(received, _json(written)) for received, written in cursor.fetchall()])
 
 
 def _json(text: str) -> dict[str, Any]:

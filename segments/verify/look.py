@@ -19,7 +19,7 @@ from segments.judge import Current
 from segments.memberships import Pair
 from segments.models import Persona
 from segments.rules import INF, Facts
-from segments.verify import log
+from segments.verify import log, times
 from segments.verify.report import Difference, Report
 from segments.warnings import Noticed
 
@@ -54,6 +54,7 @@ def look(project_id: int, profiles: list[int], report: Report, *, at: int | None
         if rows is not None:
             found = log.of_range(cursor, project_id, after=rows.after, upto=rows.upto, marked={*marked}, now=now)
             report.add(found)
+            report.add(times.unexplained(cursor, project_id, defined, settled, **rows._asdict(), now=now))
     waiting = {profile: marked[profile] for profile in profiles if profile in marked}
     noticed: list[Noticed] = []
     for profile, fact in known.items():

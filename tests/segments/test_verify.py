@@ -1,6 +1,7 @@
 """What `manage.py verify` finds, and what it does not complain about."""
 
 import time
+from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
@@ -16,13 +17,13 @@ from persona.lib.clock import rfc3339
 from segments import tasks
 from segments.evaluator import evaluate_some
 from segments.insight import people
-from segments.models import Change, Membership, VerifyResult
+from segments.models import Change, Membership, Persona, VerifyResult
 from segments.services import create_persona
 from segments.verify import passes, results
 from segments.verify.passes import verify
 from segments.verify.report import Report
 from tests.ingestion.applying import put, track
-from tests.segments.living import everyone_of, never, now_ms, persona, settle, viewed
+from tests.segments.living import everyone_of, log, never, now_ms, persona, settle, settle_until, viewed
 from tests.segments.traffic import traffic
 from tests.waiting import until
 
@@ -85,6 +86,24 @@ def test_damage_is_found(crowd: Project, damage: str, kind: str) -> None:
     assert kind in kinds(crowd)
 
 
+def test_what_time_brought_about_is_held_against_the_events_of_then(project: Project) -> None:
+    """The second event happened before the leave and came after it: by what is known now, Alice never left."""
+    persona(project, "brief", viewed(1, "PT1S"))
+    Persona.objects.update(redefined_at=datetime(2020, 1, 1, tzinfo=UTC))
+    put(project, track(userId="alice"), received_at=now_ms() - 900)
+    settle_until(project, 2)
+    left = Change.objects.get(project=project, cause="time")
+    put(project, track(userId="alice", timestamp=rfc3339(left.at - 10)), received_at=now_ms())
+    settle_until(project, 4)
+    assert [change[1] for change in log(project)] == ["enter", "leave", "enter", "leave"]
+    assert whole(project).differences == []
+    Change.objects.filter(project=project, seq=2).update(at=left.at - 1)
+    Change.objects.filter(project=project, seq=4).update(at=left.at + 9_000)
+    found = sorted(difference.what for difference in whole(project).differences)
+    assert [text.partition(":")[0] for text in found] == ["change 2", "change 4"]
+    assert f"by time, but not at {left.at - 1}" in found[0]
+
+
 def test_what_is_on_its_way_is_no_difference(crowd: Project) -> None:
     put(crowd, track(userId="dora"), received_at=now_ms())
     apply_some()
@@ -130,6 +149,7 @@ def test_while_traffic_runs_nothing_differs(project: Project, monkeypatch: pytes
     persona(project, "moody", viewed(1, "PT1S"))
     reports: list[Report] = []
     deadline = time.monotonic() + 60
+    Persona.objects.update(redefined_at=datetime(2020, 1, 1, tzinfo=UTC))
     with traffic(project):
         while not Change.objects.filter(project=project, cause="time").exists() or sum(r.pairs for r in reports) < 400:
             reports.append(whole(project, looks=200))
