@@ -3,9 +3,10 @@
 # make check   ruff, ruff format, mypy
 # make fuzz    random rules on random lives against a second implementation, mutated bodies; FUZZ_SECONDS=300 each
 # make interop the clients of other products for tests/interop, and what builds the SDKs (needs Node.js)
+# make screenshots  docs/screenshots/ anew, every page judged on the way (needs Chromium, and make interop before)
 # make lock    compile the requirement locks anew (needs uv)
 
-.PHONY: run test check fuzz interop lock
+.PHONY: run test check fuzz interop screenshots lock
 .DEFAULT_GOAL := run
 
 # The first Python on the path that is new enough; the tool says what to do when there is none.
@@ -39,7 +40,12 @@ interop:
 	@.venv-interop/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 		--require-hashes --no-deps --only-binary :all: -r tests/interop/requirements.lock
 	@npm ci --prefix tests/interop --silent --no-audit --no-fund --ignore-scripts
+	@npm ci --prefix tests/browser --silent --no-audit --no-fund --ignore-scripts
 	@for sdk in browser node; do npm ci --prefix sdks/$$sdk --silent --no-audit --no-fund --ignore-scripts || exit 1; done
+
+screenshots:
+	@$(find_python) "$$python" tools/install.py requirements.lock requirements-dev.lock
+	@$(python) -m tests.browser.shoot
 
 # No registry's name gets into the locks, and every file is named by its hash.
 compile = uv pip compile --universal --python-version 3.11 --generate-hashes \

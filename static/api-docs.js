@@ -7,4 +7,8 @@ SwaggerUIBundle({
   docExpansion: "none",
   defaultModelsExpandDepth: 0,
   validatorUrl: null,
+  onComplete: () => {  // its headings are all below one title, and every part is in a landmark
+    place.querySelectorAll("h3, h4").forEach((heading) => heading.setAttribute("aria-level", "2"));
+    place.querySelector(".information-container")?.setAttribute("role", "banner");
+  },
 });

@@ -29,11 +29,13 @@ PATIENCE = 20.0  # seconds
 
 
 class Chromium:
-    """One browser with one page. `faults`: what the console said, exceptions and policy violations included."""
+    """One browser with one page. `faults`: what the console said, exceptions and policy violations included; `asked`:
+    the address of every request."""
 
     def __init__(self, profile: Path) -> None:
         assert CHROMIUM is not None
         self.faults: list[str] = []
+        self.asked: list[str] = []
         self._number = 0
         self._unread = b""
         theirs_in, ours_out = os.pipe()
@@ -91,8 +93,10 @@ class Chromium:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
 
-    def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+    def screenshot(self, path: Path, *, quality: int = 80) -> None:
+        """As WebP. quality: 0 to 100."""
+        taken = self.call("Page.captureScreenshot", format="webp", quality=quality)
+        path.write_bytes(base64.b64decode(taken["data"]))
 
     def _call(self, method: str, session: str | None = None, **params: Any) -> Any:
         self._number += 1
@@ -118,5 +122,7 @@ class Chromium:
         params = message.get("params", {})
         if message["method"] == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.faults.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+        if message["method"] == "Network.requestWillBeSent":
+            self.asked.append(params["request"]["url"])
         if message["method"] == "Runtime.exceptionThrown":
             self.faults.append(str(params["exceptionDetails"]))
