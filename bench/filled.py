@@ -8,6 +8,16 @@ import made
 MORE = {
     "aliases": """insert into ingestion_alias (project_id, kind, external_id, profile_id)
         select %(project)s, 'user', 'user-' || n, n from generate_series(1, %(profiles)s) n""",
+    "memberships": """insert into segments_membership (project_id, profile_id, persona_id, shard, is_member, since,
+            revision, recheck_at)
+        select %(project)s, p.id, persona, p.shard, random() < 0.3, %(now)s, 1,
+            case when random() < 0.5 then %(now)s + 86400000 + (random() * 1e9)::bigint end
+        from ingestion_profile p, unnest(%(personas)s::bigint[]) persona where p.project_id = %(project)s""",
+    "sizes": """insert into segments_personahour (project_id, persona_id, hour, enters, leaves)
+        select project_id, persona_id, 0, count(*), 0 from segments_membership where is_member group by 1, 2""",
+    "enters and leaves": """insert into segments_personahour (project_id, persona_id, hour, enters, leaves)
+        select %(project)s, persona, %(now)s / 3600000 * 3600000 - n::bigint * 3600000, 400, 380
+        from unnest(%(personas)s::bigint[]) persona, generate_series(0, 800) n""",
     "changes": """with head as (update segments_head set last_seq = last_seq + %(profiles)s * 5
             where project_id = %(project)s returning last_seq - %(profiles)s * 5 as base)
         insert into segments_change (project_id, seq, profile_id, persona_id, op, at, cause, version)
@@ -33,7 +43,7 @@ MORE = {
     "minutes": """insert into ingestion_eventminute (project_id, minute, stored, duplicates, rejected)
         select %(project)s, %(now)s / 60000 * 60000 - n * 60000, 3000, 20, 3 from generate_series(0, 1439) n""",
     "hours": """insert into ingestion_eventhour (project_id, hour, name_id, stored, duplicates, rejected)
-        select %(project)s, %(now)s / 3600000 * 3600000 - n * 3600000, name, 9000, 60, 9
+        select %(project)s, %(now)s / 3600000 * 3600000 - n::bigint * 3600000, name, 9000, 60, 9
         from generate_series(0, 1439) n, generate_series(1, 20) name""",
     "batches": """insert into ingestion_batch (project_id, batch_id, dialect, n, received_at, body, parked)
         select %(project)s, 'b_w' || n, 'pipeline', 1, %(now)s, '{}', n %% 50 = 0 from generate_series(1, 5000) n""",

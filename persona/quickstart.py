@@ -31,11 +31,12 @@ def quickstart(request: HttpRequest) -> HttpResponse:
     shown = {
         "projects": projects,
         "chosen": project,
+        "project": project,  # its pages stand beside
         "secret": secret,
         "may_change": changing,
         "origin": request.build_absolute_uri("/")[:-1],
         "glimpse": live.newest(project.pk) if project else None,
-        "here": "home",
+        "here": "quickstart",
     }
     return render(request, "quickstart.html", shown)
 

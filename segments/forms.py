@@ -37,10 +37,11 @@ class RuleForm:
     Whoever changes the JSON by hand has the last word; else the fields have.
     """
 
-    def __init__(self, document: Mapping[str, Any] | None, posted: QueryDict | None = None) -> None:
+    def __init__(self, document: Mapping[str, Any] | None, posted: QueryDict | None = None, *, event: str = "") -> None:
+        """`event`: what a new rule begins with."""
         self.errors: list[str] = []
         self.json_error = ""
-        self.root: Draft = drafted(document.get("rule", {})) if document else _new()
+        self.root: Draft = drafted(document.get("rule", {})) if document else _new(event)
         self.identified = bool(document and document.get("identified_only"))
         self._text = ""
         if posted is not None:
@@ -142,8 +143,8 @@ def laid_out(draft: Draft, name: str) -> Draft:
     return shown
 
 
-def _new() -> Draft:
-    return {"kind": "group", "match": "all", "solo": "yes", "of": [empty("event")]}
+def _new(event: str) -> Draft:
+    return {"kind": "group", "match": "all", "solo": "yes", "of": [{**empty("event"), "event": event}]}
 
 
 def _any(_: str) -> object:

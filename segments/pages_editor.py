@@ -1,5 +1,6 @@
 """The editor of a persona's rule: fields for people, JSON beside them, and a preview before anything is saved."""
 
+import re
 from typing import Any
 
 from django.contrib import messages
@@ -26,9 +27,10 @@ NAME_LENGTH = 200
 @project_form
 @paced("editor", PACE)
 def persona_new(request: HttpRequest, project: Project) -> HttpResponse:
-    """Slug, name and rule; saving lets profiles enter at once."""
-    form = RuleForm(None, request.POST if request.method == "POST" else None)
-    given = {"slug": request.POST.get("slug", "").strip(), "name": request.POST.get("name", "").strip()[:NAME_LENGTH]}
+    """Slug, name and rule; saving lets profiles enter at once. `?event=name` begins with that event."""
+    form = RuleForm(None, request.POST if request.method == "POST" else None, event=request.GET.get("event", "")[:200])
+    name = request.POST.get("name", "").strip()[:NAME_LENGTH]
+    given = {"slug": request.POST.get("slug", "").strip() or _proposed(name), "name": name}
     shown: dict[str, Any] = {**given, "next": 1}
     if request.method == "POST" and _wanted(request, project, form, None, shown):
         try:
@@ -71,6 +73,11 @@ def persona_edit(request: HttpRequest, project: Project, persona: str) -> HttpRe
             messages.success(request, said)
             return redirect("persona", project.slug, saved.slug)
     return _page(request, project, form, shown)
+
+
+def _proposed(name: str) -> str:
+    """A slug for a name: Keen readers -> keen_readers."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:64].strip("_")
 
 
 def _document(request: HttpRequest, persona: Persona) -> dict[str, Any]:

@@ -140,17 +140,18 @@ def _trait(node: Node) -> str:
 
 def _event(node: Node) -> str:
     agg = node.get("agg") or {"fn": "count"}
+    name = node.get("event") or "some event"
     rest = f"{window(node)}{where(node)}"
     if agg.get("fn") != "count":
         what = f"{FUNCTIONS.get(str(agg.get('fn')), '')} {agg.get('prop')}"
-        return f"{what} of {node.get('event')}{rest} {compared(node)}"
+        return f"{what} of {name}{rest} {compared(node)}"
     if (node.get("cmp"), node.get("value")) in NONE:
-        return f"no {node.get('event')}{rest}"
+        return f"no {name}{rest}"
     if _is_any(node):
-        return f"{node.get('event')}{rest}"
+        return f"{name}{rest}"
     times = "time" if node.get("value") == 1 else "times"
     how = f"{COUNTED.get(str(node.get('cmp')), '')} {value(node.get('value'))} {times}"
-    return f"{node.get('event')} {how}{rest}"
+    return f"{name} {how}{rest}"
 
 
 def _since(node: Node) -> str:

@@ -44,5 +44,6 @@ form.addEventListener("change", (event) => {
   if (event.target.matches("[data-layout]")) change("layout");
 });
 form.addEventListener("input", (event) => { if (event.target.id !== "json") later(); });
+if (new URLSearchParams(location.search).has("event")) later();  // begun with an event: there is something to count
 // The first thing that is wrong has the focus.
 (form.querySelector('[aria-invalid="true"]'))?.focus();

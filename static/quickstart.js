@@ -11,6 +11,7 @@ document.querySelector("[data-send]").addEventListener("click", () => {
   if (!key.startsWith("pk_")) { state.textContent = "A publishable key is needed first: it begins with pk_"; return; }
   state.textContent = "Sent, not yet arrived";
   persona.init(key, { onError: (code) => { state.textContent = `The server refuses the key: ${code}`; } });
+  persona.reset();  // a new visitor each time: somebody who is not in any persona yet
   persona.track("page_viewed", { path: location.pathname });
 });
 

@@ -1,6 +1,6 @@
-// Figures that renew themselves: every ten seconds the regions of the page that have an id "part-..." are put in anew.
+// Figures that renew themselves: every ten seconds, or each second while something is under way, the regions of the page that have an id "part-..." are put in anew.
 // A region that is being used (it has the focus, or shows a table) is left alone. Without this file one reloads the page.
-const EVERY = 10_000;
+const EVERY = 10_000, SOON = 1_000;
 const root = document.querySelector("[data-refresh]");
 
 const inUse = (region) => region.contains(document.activeElement) || region.querySelector("details[open]");
@@ -17,12 +17,14 @@ async function renew() {
   }
 }
 
+const next = () => setTimeout(loop, !document.hidden && document.querySelector("[data-soon]") ? SOON : EVERY);
+
 async function loop() {
   try {
     if (!document.hidden) await renew();
   } catch {
     // The next round tries again; what is shown stays, with its own time beside it.
   }
-  setTimeout(loop, EVERY);
+  next();
 }
-setTimeout(loop, EVERY);
+next();

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -31,7 +32,7 @@ PAGE = 50
 @login_required
 @paced("projects", DEEDS)
 def new(request: HttpRequest) -> HttpResponseBase:
-    """For operators of the installation; then one lands on making a key."""
+    """For operators of the installation; then one lands where the first key is made and the first event sent."""
     who = person(request)
     if not who.is_staff:
         raise PermissionDenied
@@ -42,8 +43,8 @@ def new(request: HttpRequest) -> HttpResponseBase:
         except Problem as problem:
             form.add_error("slug", problem.detail)
         else:
-            messages.success(request, f"{made.name} is made. Events come in with a key: make one now.")
-            return redirect("key-new", made.slug)
+            messages.success(request, f"{made.name} is made. Events come in with a key: one press makes it.")
+            return redirect(f"{reverse('quickstart')}?project={made.slug}")
     return render(request, "people/new_project.html", {"form": form}, status=422 if form.is_bound else 200)
 
 

@@ -37,7 +37,7 @@ def visitor(shop: Shop, chromium: Chromium) -> Person:
 
 
 @pytest.fixture(scope="module")
-def alice(shop: Shop, visitor: Person) -> Person:
+def operator(shop: Shop, visitor: Person) -> Person:
     """The administrator of the installation."""
     visitor.sign_in(shop.stack.running.admin_user, shop.stack.running.admin_password)
     return visitor

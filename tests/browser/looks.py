@@ -30,22 +30,23 @@ def look(chromium: Chromium, *, width: int, dark: bool = False, height: int = 90
     chromium.call("Emulation.setEmulatedMedia", features=[theme, still])
 
 
-def faults(person: Person, path: str) -> list[str]:
-    """Of the page at `path`, loaded once. Colors do not depend on the width, so each is judged in one theme there."""
+def faults(person: Person, path: str, *, both: bool = True) -> list[str]:
+    """Of the page at `path`: on a desk in light, and, if `both`, on a phone in dark. The other two pairs have the same
+    words and colors; `make screenshots` judges them as well."""
     look(person.chromium, width=DESK)
     person.chromium.faults.clear()
     person.chromium.asked.clear()
     opened(person, path)
-    return faults_of_what_is_open(person)
+    return faults_of_what_is_open(person, both=both)
 
 
-def faults_of_what_is_open(person: Person) -> list[str]:
+def faults_of_what_is_open(person: Person, *, both: bool = True) -> list[str]:
     chromium = person.chromium
     found = axe.findings(chromium) + _sideways(chromium)
-    look(chromium, width=DESK, dark=True)
-    found += [f"dark: {one}" for one in axe.findings(chromium, only=axe.CONTRAST)]
     look(chromium, width=PHONE, dark=True)
-    found += [f"on a phone, dark: {one}" for one in axe.findings(chromium)] + _sideways(chromium)
+    found += _sideways(chromium)
+    if both:
+        found += [f"on a phone, dark: {one}" for one in axe.findings(chromium)]
     look(chromium, width=DESK)
     found += [fault for fault in chromium.faults if "status of 404" not in fault and "status of 422" not in fault]
     return found + [f"asks {address}" for address in chromium.asked if not address.startswith((person.url, "data:"))]

@@ -16,10 +16,24 @@ from tests.stack import Stack, wait_for
 NAME, SLUG = "Harbour & Pine", "harbour-pine"
 EVENTS = 400
 HOOK = "https://crm.harbour-pine.example/hooks/persona"
-# What is no page to look at: downloads, parts of pages, and what only takes a form.
+# What is no page to look at: downloads, parts of pages, what only takes a form, and what only leads elsewhere.
 NO_PAGES = {
     "persona-csv", "letters-download", "live-rows", "project-parts", "parked-retry", "destination-ping",
-    "delivery-redeliver", "signout", "invitation-link",
+    "delivery-redeliver", "signout", "invitation-link", "account_login", "account_set_password", "mfa_list_webauthn",
+    "mfa_login_webauthn",
+    # of accounts with a second factor, and of links in mail
+    "mfa_authenticate", "mfa_deactivate_totp", "mfa_view_recovery_codes", "mfa_generate_recovery_codes",
+    "mfa_reauthenticate", "mfa_reauthenticate_webauthn", "mfa_edit_webauthn", "mfa_remove_webauthn",
+    "account_reset_password_from_key",
+}  # fmt: skip
+
+# Small forms and questions, each much like another page.
+SLIGHT = {
+    "destination-delete", "destination-edit", "destination-pause", "destination-redeliver", "destination-resume",
+    "destination-rotate", "docs", "invitation", "invitation-withdraw", "key-change", "key-revoke", "letters-of-code",
+    "parked", "person-remove", "person-role", "persona-delete", "persona-pause", "persona-restore", "persona-resume",
+    "project-new", "account_inactive", "account_reauthenticate", "account_reset_password_done",
+    "account_reset_password_from_key_done", "mfa_activate_totp", "mfa_add_webauthn",
 }  # fmt: skip
 
 
@@ -50,7 +64,7 @@ class Shop:
         for slug, (name, rule) in PERSONAS.items():
             self.make("/personas", {"slug": slug, "name": name, "rule": {"v": 1, "rule": rule}})
         self.owner.ask("PATCH", f"{self.owner.root}/personas/high_intent", {"rule": changed("high_intent")})
-        self.make("/destinations", {"kind": "webhook", "name": "CRM", "url": hook, "personas": ["high_intent"]})
+        self.make("/destinations", {"kind": "webhook", "name": "CRM", "url": hook})
         forwarded = self.make("/destinations", {"kind": "amplitude", "name": "Amplitude", "secret": "none of ours"})
         self.owner.ask("POST", f"{self.owner.root}/destinations/{forwarded['id']}/pause")
         for page in batches(EVENTS):

@@ -9,100 +9,103 @@ PROJECT = f"/projects/{SLUG}"
 ROWS = "[...document.querySelectorAll('[data-live] tbody tr')].map((row) => row.innerText).join('\\n')"
 
 
-def send(alice: Person, key: str, event: str, user: str) -> int:
-    return Caller(alice.url, key).ask("POST", INGEST, {"batch": [track(event, user, properties={"price": 59})]}).status
+def send(operator: Person, key: str, event: str, user: str) -> int:
+    return (
+        Caller(operator.url, key).ask("POST", INGEST, {"batch": [track(event, user, properties={"price": 59})]}).status
+    )
 
 
-def sees_live(alice: Person, *words: str) -> None:
+def sees_live(operator: Person, *words: str) -> None:
     """Without a reload."""
 
     def seen() -> bool:
-        rows = str(alice.chromium.run(ROWS))
+        rows = str(operator.chromium.run(ROWS))
         return all(word in rows for word in words)
 
-    alice.chromium.wait(seen, f"{words} among the live rows: {alice.text[:500]}")
+    operator.chromium.wait(seen, f"{words} among the live rows: {operator.text[:500]}")
 
 
-def test_from_nothing_to_a_live_enter(alice: Person) -> None:
-    alice.chromium.faults.clear()
-    key = a_project_and_its_key(alice)
-    an_event_arrives(alice, key)
-    a_persona_is_built(alice)
-    somebody_enters(alice, key)
-    it_is_explained(alice)
-    assert alice.chromium.faults == []
-    the_key_is_rotated_and_revoked(alice, key)
+def test_from_nothing_to_a_live_enter(operator: Person) -> None:
+    operator.chromium.faults.clear()
+    key = a_project_and_its_key(operator)
+    an_event_arrives(operator, key)
+    a_persona_is_built(operator)
+    somebody_enters(operator, key)
+    it_is_explained(operator)
+    assert operator.chromium.faults == []
+    the_key_is_rotated_and_revoked(operator, key)
 
 
-def a_project_and_its_key(alice: Person) -> str:
-    alice.go("/")
-    alice.press("New project")
-    alice.fill(name=NAME)
-    alice.press("Make the project")
-    alice.reads(f"{NAME} is made")
-    assert alice.path == f"{PROJECT}/keys/new/"
-    alice.fill(name="Till")
-    alice.press("Make the key")
-    key = alice.find("#secret")
+def a_project_and_its_key(operator: Person) -> str:
+    operator.go("/")
+    operator.press("New project")
+    operator.fill(name=NAME)
+    operator.press("Make the project")
+    operator.reads(f"{NAME} is made")
+    assert operator.path == "/quickstart"
+    operator.go(f"{PROJECT}/keys/new/")
+    operator.fill(name="Till")
+    operator.press("Make the key")
+    key = operator.find("#secret")
     assert key.startswith("pk_live_")
     return key
 
 
-def an_event_arrives(alice: Person, key: str) -> None:
-    alice.go(f"{PROJECT}/live/")
-    assert send(alice, key, "book_viewed", "ann") == 202
-    sees_live(alice, "book_viewed", "ann", "price: 59", "Stored")
+def an_event_arrives(operator: Person, key: str) -> None:
+    operator.go(f"{PROJECT}/live/")
+    assert send(operator, key, "book_viewed", "ann") == 202
+    sees_live(operator, "book_viewed", "ann", "price: 59", "Stored")
 
 
-def a_persona_is_built(alice: Person) -> None:
-    alice.go(f"{PROJECT}/personas/")
-    alice.press("New persona")
-    alice.fill(**{"slug": "readers", "name": "Readers", "r.0.event": "book_viewed", "r.0.value": "2"})
-    alice.reads("+0")  # after a pause in typing: nobody has two yet
-    alice.fill(**{"r.0.value": "1"})
-    alice.reads("+1")
-    assert '"event": "book_viewed"' in alice.chromium.run("document.querySelector('#json').value")
-    alice.press("Save version 1")
-    alice.reads("readers is saved")
-    assert alice.path == f"{PROJECT}/personas/readers/"
+def a_persona_is_built(operator: Person) -> None:
+    operator.go(f"{PROJECT}/personas/")
+    operator.press("New persona")
+    operator.fill(**{"slug": "readers", "name": "Readers", "r.0.event": "book_viewed", "r.0.value": "2"})
+    operator.reads("+0")  # after a pause in typing: nobody has two yet
+    operator.fill(**{"r.0.value": "1"})
+    operator.reads("+1")
+    assert '"event": "book_viewed"' in operator.chromium.run("document.querySelector('#json').value")
+    operator.press("Save version 1")
+    operator.reads("readers is saved")
+    assert operator.path == f"{PROJECT}/personas/readers/"
 
 
-def somebody_enters(alice: Person, key: str) -> None:
-    alice.go(f"{PROJECT}/live/")
-    assert send(alice, key, "book_viewed", "bea") == 202
-    sees_live(alice, "bea", "readers")
+def somebody_enters(operator: Person, key: str) -> None:
+    operator.go(f"{PROJECT}/live/")
+    assert send(operator, key, "book_viewed", "bea") == 202
+    sees_live(operator, "bea", "readers")
 
 
-def it_is_explained(alice: Person) -> None:
-    alice.go(f"{PROJECT}/profiles/?q=bea")
-    assert alice.path.startswith(f"{PROJECT}/profiles/u_")
-    alice.reads("readers")
-    alice.go(f"{alice.path}explain/readers/")
-    alice.reads("Why is bea in readers?")
-    alice.reads("Member since")
+def it_is_explained(operator: Person) -> None:
+    operator.go(f"{PROJECT}/profiles/?q=bea")
+    assert operator.path.startswith(f"{PROJECT}/profiles/u_")
+    operator.reads("readers")
+    operator.go(f"{operator.path}explain/readers/")
+    operator.reads("Why is bea in readers?")
+    operator.reads("Member since")
 
 
-def the_key_is_rotated_and_revoked(alice: Person, old: str) -> None:
-    alice.go(f"{PROJECT}/keys/")
-    alice.press("Rotate")
-    alice.press("Rotate key")
-    new = alice.find("#secret")
-    assert [send(alice, key, "book_viewed", "cat") for key in (old, new)] == [202, 202]
-    alice.press("I have stored it")
-    alice.go(f"{PROJECT}/keys/{old[: len('pk_live_') + 8]}/revoke/")
-    alice.press("Revoke the key")
-    alice.reads("is revoked")
-    alice.chromium.wait(lambda: send(alice, old, "book_viewed", "cat") == 401, "the refusal of the old key")
-    assert send(alice, new, "book_viewed", "cat") == 202
+def the_key_is_rotated_and_revoked(operator: Person, old: str) -> None:
+    operator.go(f"{PROJECT}/keys/")
+    operator.press("Rotate")
+    operator.press("Rotate key")
+    new = operator.find("#secret")
+    assert [send(operator, key, "book_viewed", "cat") for key in (old, new)] == [202, 202]
+    operator.press("I have stored it")
+    operator.go(f"{PROJECT}/keys/{old[: len('pk_live_') + 8]}/revoke/")
+    operator.press("Revoke the key")
+    operator.reads("is revoked")
+    operator.chromium.wait(lambda: send(operator, old, "book_viewed", "cat") == 401, "the refusal of the old key")
+    assert send(operator, new, "book_viewed", "cat") == 202
 
 
-def test_an_outsider_finds_nothing(shop: Shop, alice: Person) -> None:
+def test_an_outsider_finds_nothing(shop: Shop, operator: Person) -> None:
     """Every page of the shop answers like one that is not there."""
-    alice.go(f"{PROJECT}/people/invite/")
-    alice.press("Make the link")
-    link = alice.find("#secret").removeprefix(alice.url)
-    alice.chromium.call("Network.clearBrowserCookies")
-    charlie = alice
+    operator.go(f"{PROJECT}/people/invite/")
+    operator.press("Make the link")
+    link = operator.find("#secret").removeprefix(operator.url)
+    operator.chromium.call("Network.clearBrowserCookies")
+    charlie = operator
     charlie.go(link)
     charlie.fill(username="charlie", email="charlie@example.com", password1="Tide-Table-9", password2="Tide-Table-9")
     charlie.press("Make an account and join")

@@ -30,7 +30,7 @@ def settings_of() -> dict[str, object]:
 
 def test_a_new_project_leads_to_its_first_key(as_alice: Client, alice: User) -> None:
     answer = as_alice.post("/new-project/", {"name": "Harbour & Pine", "mode": "test"})
-    assert answer["Location"] == "/projects/harbour-pine/keys/new/"
+    assert answer["Location"] == "/quickstart?project=harbour-pine"
     made = Project.objects.get()
     assert (made.name, made.mode) == ("Harbour & Pine", "test")
     assert Member.objects.get(project=made).role == "owner"
