@@ -2,11 +2,12 @@
 # make test    the checks and the tests
 # make check   ruff, ruff format, mypy
 # make fuzz    random rules on random lives against a second implementation, mutated bodies; FUZZ_SECONDS=300 each
+# make contract schemathesis against the OpenAPI document, all checks and phases; CONTRACT_SECONDS=600
 # make interop the clients of other products for tests/interop, and what builds the SDKs (needs Node.js)
 # make screenshots  docs/screenshots/ anew, every page judged on the way (needs Chromium, and make interop before)
 # make lock    compile the requirement locks anew (needs uv)
 
-.PHONY: run test check fuzz interop screenshots lock
+.PHONY: run test check fuzz contract interop screenshots lock
 .DEFAULT_GOAL := run
 
 # The first Python on the path that is new enough; the tool says what to do when there is none.
@@ -34,6 +35,11 @@ FUZZ_SECONDS ?= 300
 fuzz:
 	@$(find_python) "$$python" tools/install.py requirements.lock requirements-dev.lock
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(python) -m pytest tests/rules tests/ingestion/test_hostile.py -k "fuzz or hostile" -s
+
+CONTRACT_SECONDS ?= 600
+contract:
+	@$(find_python) "$$python" tools/install.py requirements.lock requirements-dev.lock
+	@$(python) -m tests.contract.running --seconds $(CONTRACT_SECONDS)
 
 interop:
 	@$(find_python) "$$python" -m venv .venv-interop

@@ -111,6 +111,7 @@ class Pause(DestinationView):
     scopes = {"POST": WRITE}
 
     @extend_schema(operation_id="destinations_pause", request=None, responses=shapes.DestinationShown)
+    @idempotent
     def post(self, request: Request, project: str, destination: str) -> Response:
         found = self.destination(destination)
         return self.shown(services.pause_destination(destination=found, actor=actor_of(request)))
@@ -122,6 +123,7 @@ class Resume(DestinationView):
     scopes = {"POST": WRITE}
 
     @extend_schema(operation_id="destinations_resume", request=None, responses=shapes.DestinationShown)
+    @idempotent
     def post(self, request: Request, project: str, destination: str) -> Response:
         found = self.destination(destination)
         return self.shown(services.resume_destination(destination=found, actor=actor_of(request)))
@@ -133,6 +135,7 @@ class Ping(DestinationView):
     scopes = {"POST": WRITE}
 
     @extend_schema(operation_id="destinations_ping", request=None, responses=shapes.PingResult)
+    @idempotent
     def post(self, request: Request, project: str, destination: str) -> Response:
         answer = services.ping(destination=self.destination(destination), actor=actor_of(request))
         return Response(msgspec.to_builtins(shapes.ping_result(answer)))

@@ -9,7 +9,9 @@ from rest_framework.response import Response
 from delivery import again, reading, shapes
 from delivery.api import READ, WRITE
 from keys.access import actor_of
-from keys.api import ProjectView, page_from, page_token, whole_number
+from keys.api import ProjectView, page_from, paged, whole_number
+from keys.idempotency import idempotent
+from persona.lib import paging
 
 PAGE, MOST = 50, 500
 FILTERS = ("destination", "status", "profile", "persona")
@@ -27,8 +29,7 @@ class Deliveries(ProjectView):
             OpenApiParameter("status", str, enum=["waiting", "delivered", "dead"]),
             OpenApiParameter("profile", str),
             OpenApiParameter("persona", str),
-            OpenApiParameter("cursor", str),
-            OpenApiParameter("limit", int),
+            *paged(MOST, PAGE),
         ],
         responses=shapes.DeliveryPage,
     )
@@ -39,7 +40,7 @@ class Deliveries(ProjectView):
         page = list((rows if before is None else rows.filter(id__lt=before))[: limit + 1])
         names = reading.names_of(self.project, page)
         results = [shapes.delivery_shown(one, names.get(one.destination_id, "")) for one in page[:limit]]
-        token = page_token(page[limit - 1].pk if len(page) > limit else None)
+        token = paging.token(page[limit - 1].pk if len(page) > limit else None)
         return Response(msgspec.to_builtins(shapes.DeliveryPage(results, token)))
 
 
@@ -61,6 +62,7 @@ class Redeliver(ProjectView):
     scopes = {"POST": WRITE}
 
     @extend_schema(operation_id="deliveries_redeliver", request=None, responses={202: shapes.Redelivering})
+    @idempotent
     def post(self, request: Request, project: str, delivery: str) -> Response:
         found = reading.delivery_of(self.project, delivery)
         again.redeliver_one(project=self.project, attempt=found, actor=actor_of(request))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings as installation
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -34,7 +35,6 @@ from persona.lib.outbound import Answer
 from persona.lib.problems import Problem, no_such_thing
 from segments import log, publisher
 
-MOST = 50  # destinations of a project
 GRACE_MOST = timedelta(days=7)
 SECRET_LENGTH = 32
 
@@ -63,8 +63,9 @@ def create_destination(
     """A destination that is told what happens from now on, and its secret. A webhook's secret is made here; the one
     of an analytics product is given."""
     Project.objects.select_for_update().get(pk=project.pk)
-    if Destination.objects.filter(project=project).count() >= MOST:
-        raise Problem(409, "destination.too_many", f"A project has at most {MOST} destinations.")
+    most = installation.PERSONA_PROJECT_DESTINATIONS
+    if Destination.objects.filter(project=project).count() >= most:
+        raise Problem(409, "destination.too_many", f"A project has at most {most} destinations.")
     forwards = checked_kind(kind) != Destination.Kind.WEBHOOK
     shown = checked_secret(secret) if forwards else new_secret()
     destination = Destination.objects.create(

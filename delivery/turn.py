@@ -7,7 +7,7 @@ way at a time. A slow receiver holds up nobody: its wave ends by itself, and it 
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from functools import partial
+from functools import lru_cache, partial
 
 import msgspec
 from django.conf import settings
@@ -28,8 +28,6 @@ DESTINATIONS = 64  # under way at once
 SLOW = 1.0  # seconds of a wave
 LOOK = 0.05  # seconds between two looks for work while requests are under way
 
-_client: Outbound | None = None
-
 
 class Going(msgspec.Struct, frozen=True):
     """A wave that is being sent."""
@@ -42,10 +40,12 @@ class Going(msgspec.Struct, frozen=True):
 
 def client() -> Outbound:
     """This process's way out."""
-    global _client
-    if _client is None:
-        _client = Outbound(allow_private=settings.PERSONA_ALLOW_PRIVATE_DESTINATIONS)
-    return _client
+    return _way_out(settings.PERSONA_ALLOW_PRIVATE_DESTINATIONS, settings.PERSONA_DELIVERY_SECONDS)
+
+
+@lru_cache(maxsize=4)
+def _way_out(allow_private: bool, seconds: float) -> Outbound:
+    return Outbound(allow_private=allow_private, seconds=seconds)
 
 
 def deliver_some(*, budget: float = BUDGET, stopping: Callable[[], bool] = lambda: False) -> bool:

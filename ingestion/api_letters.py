@@ -1,7 +1,8 @@
 """The management API of what could not be stored: dead letters, and batches that were set aside."""
 
+import re
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from django.conf import settings
@@ -12,34 +13,25 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ingestion import deadletters, waiting
+from ingestion import deadletters, shapes, waiting
 from ingestion.models import Batch, DeadLetter
 from keys.access import actor_of
-from keys.api import ProjectView, whole_number
-from persona.lib.clock import rfc3339
+from keys.api import ProjectView, page_from, paged, whole_number
+from keys.idempotency import idempotent
+from persona.lib import paging
 from persona.lib.problems import Problem, no_such_thing
 
 READ, WRITE = "stats:read", "events:write"
 PAGE, MOST = 100, 1_000
-NEWEST = 2**63 - 1
+DIGITS = 18  # of a number that any row can have
+NUMBER = re.compile(rf"[0-9]{{1,{DIGITS}}}")
 DOWNLOAD_BYTES = 8 * 1024 * 1024  # of events in one answer
-AT_ONCE = 100  # letters put back with one request
 
-PAGES = [OpenApiParameter("cursor", str), OpenApiParameter("limit", int), OpenApiParameter("batch", str)]
+BATCH = OpenApiParameter("batch", str, description="only those of this batch")
+NDJSON = {(200, "application/x-ndjson"): OpenApiTypes.STR}
+PAGES = [*paged(MOST, PAGE), BATCH]
 
 Shape = TypeVar("Shape")
-
-
-class Correction(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a redrive: the event as it should have been; nothing to send it as it was."""
-
-    event: msgspec.Raw = msgspec.Raw()
-
-
-class Chosen(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a redrive of several."""
-
-    ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=AT_ONCE)]
 
 
 class LettersView(ProjectView):
@@ -47,14 +39,13 @@ class LettersView(ProjectView):
 
     def page(self, request: Request) -> tuple[list[DeadLetter], str | None]:
         """The letters asked for, newest first, and the cursor of the next page."""
-        before = whole_number(request, "cursor", NEWEST, 0, NEWEST)
-        limit = whole_number(request, "limit", PAGE, 1, MOST)
+        before, limit = page_from(request), whole_number(request, "limit", PAGE, 1, MOST)
         batch = request.query_params.get("batch", "")
-        found = deadletters.newest(project=self.project, before=before, limit=limit, batch=batch)
-        return found, str(found[-1].pk) if len(found) == limit else None
+        found = deadletters.newest(project=self.project, before=before, limit=limit + 1, batch=batch)
+        return found[:limit], paging.token(found[limit - 1].pk if len(found) > limit else None)
 
     def letter(self, number: str) -> DeadLetter:
-        if not number.isascii() or not number.isdigit() or int(number[:20]) > NEWEST:
+        if len(number) > DIGITS:
             raise no_such_thing()
         found = DeadLetter.objects.select_related("project").filter(project=self.project, id=int(number)).first()
         if found is None:
@@ -67,10 +58,11 @@ class DeadLetters(LettersView):
 
     scopes = {"GET": READ}
 
-    @extend_schema(operation_id="dead_letters_list", parameters=PAGES, responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="dead_letters_list", parameters=PAGES, responses=shapes.LetterPage)
     def get(self, request: Request, project: str) -> Response:
         found, following = self.page(request)
-        return Response({"results": [shown(letter) for letter in found], "next": following})
+        page = shapes.LetterPage([shapes.letter_shown(letter) for letter in found], following)
+        return Response(msgspec.to_builtins(page))
 
 
 class Download(LettersView):
@@ -78,13 +70,13 @@ class Download(LettersView):
 
     scopes = {"GET": READ}
 
-    @extend_schema(operation_id="dead_letters_download", parameters=PAGES, responses=OpenApiTypes.STR)
+    @extend_schema(operation_id="dead_letters_download", parameters=PAGES, responses=NDJSON)
     def get(self, request: Request, project: str) -> HttpResponse:
         found, following = self.page(request)
         fitting = _fitting(found)
         if len(fitting) < len(found):
-            following = str(fitting[-1].pk)
-        text = b"".join(msgspec.json.encode(shown(letter)) + b"\n" for letter in fitting)
+            following = paging.token(fitting[-1].pk)
+        text = b"".join(msgspec.json.encode(shapes.letter_shown(letter)) + b"\n" for letter in fitting)
         answer = HttpResponse(text, "application/x-ndjson")
         answer["Content-Disposition"] = f'attachment; filename="dead-letters-{self.project.slug}.ndjson"'
         if following:
@@ -99,9 +91,9 @@ class Letter(LettersView):
 
     scopes = {"GET": READ, "DELETE": WRITE}
 
-    @extend_schema(operation_id="dead_letters_get", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="dead_letters_get", responses=shapes.LetterShown)
     def get(self, request: Request, project: str, number: str) -> Response:
-        return Response(shown(self.letter(number)))
+        return Response(msgspec.to_builtins(shapes.letter_shown(self.letter(number))))
 
     @extend_schema(operation_id="dead_letters_discard", responses={204: None})
     def delete(self, request: Request, project: str, number: str) -> Response:
@@ -115,17 +107,14 @@ class Redrive(LettersView):
     scopes = {"POST": WRITE}
     parser_classes = ()  # the event is taken byte by byte: what a parser makes of it may be something else
 
-    @extend_schema(
-        operation_id="dead_letters_redrive", request=OpenApiTypes.OBJECT, responses={202: OpenApiTypes.OBJECT}
-    )
+    @extend_schema(operation_id="dead_letters_redrive", request=None, responses={202: shapes.Redriven})
+    @idempotent
     def post(self, request: Request, project: str, number: str) -> Response:
         letter = self.letter(number)
-        given = _body(request, Correction)
+        given = _body(request, shapes.Correction)
         event = bytes(given.event) or None
-        return Response(
-            {"batchId": deadletters.redrive(letter=letter, actor=actor_of(request), event=event)},
-            status=status.HTTP_202_ACCEPTED,
-        )
+        batch = deadletters.redrive(letter=letter, actor=actor_of(request), event=event)
+        return Response(msgspec.to_builtins(shapes.Redriven(batch)), status=status.HTTP_202_ACCEPTED)
 
 
 class RedriveMany(LettersView):
@@ -134,16 +123,14 @@ class RedriveMany(LettersView):
     scopes = {"POST": WRITE}
     parser_classes = ()
 
-    @extend_schema(
-        operation_id="dead_letters_redrive_many", request=OpenApiTypes.OBJECT, responses={202: OpenApiTypes.OBJECT}
-    )
+    @extend_schema(operation_id="dead_letters_redrive_many", request=None, responses={202: shapes.RedrivenSome})
+    @idempotent
     def post(self, request: Request, project: str) -> Response:
-        chosen = [number for number in _body(request, Chosen).ids if number.isascii() and number.isdigit()]
-        letters = DeadLetter.objects.select_related("project").filter(
-            project=self.project, id__in=[int(number) for number in chosen if int(number[:20]) <= NEWEST]
-        )
+        chosen = [int(number) for number in _body(request, shapes.Chosen).ids if NUMBER.fullmatch(number)]
+        letters = DeadLetter.objects.select_related("project").filter(project=self.project, id__in=chosen)
         done, refused = deadletters.redrive_all(letters=letters.order_by("id"), actor=actor_of(request))
-        return Response({"redriven": done, "refused": refused}, status=status.HTTP_202_ACCEPTED)
+        found = shapes.RedrivenSome(done, refused)
+        return Response(msgspec.to_builtins(found), status=status.HTTP_202_ACCEPTED)
 
 
 class Parked(ProjectView):
@@ -151,12 +138,14 @@ class Parked(ProjectView):
 
     scopes = {"GET": READ}
 
-    @extend_schema(operation_id="parked_batches_list", responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="parked_batches_list", parameters=paged(MOST, PAGE), responses=shapes.ParkedPage)
     def get(self, request: Request, project: str) -> Response:
-        rows = Batch.objects.using(settings.INBOX_ALIAS).filter(project_id=self.project.pk, parked=True)
-        limit = whole_number(request, "limit", PAGE, 1, MOST)
-        found = rows.order_by("id").defer("body")[:limit]
-        return Response({"results": [_parked(batch) for batch in found]})
+        after, limit = page_from(request) or 0, whole_number(request, "limit", PAGE, 1, MOST)
+        rows = Batch.objects.using(settings.INBOX_ALIAS).filter(project_id=self.project.pk, parked=True, id__gt=after)
+        found = list(rows.order_by("id").defer("body")[: limit + 1])
+        token = paging.token(found[limit - 1].pk if len(found) > limit else None)
+        page = shapes.ParkedPage([shapes.parked_shown(batch) for batch in found[:limit]], token)
+        return Response(msgspec.to_builtins(page))
 
 
 class Retry(ProjectView):
@@ -164,28 +153,14 @@ class Retry(ProjectView):
 
     scopes = {"POST": WRITE}
 
-    @extend_schema(operation_id="parked_batches_retry", request=None, responses={202: OpenApiTypes.OBJECT})
+    @extend_schema(operation_id="parked_batches_retry", request=None, responses={202: shapes.Tried})
+    @idempotent
     def post(self, request: Request, project: str, batch: str) -> Response:
         rows = Batch.objects.using(settings.INBOX_ALIAS).filter(project_id=self.project.pk, batch_id=batch, parked=True)
         tried = [waiting.unpark(self.project.pk, number) for number in rows.values_list("id", flat=True)]
         if not any(tried):
             raise no_such_thing()
-        return Response({"batchId": batch, "status": "pending"}, status=status.HTTP_202_ACCEPTED)
-
-
-def shown(letter: DeadLetter) -> dict[str, Any]:
-    """`event` is what was sent, as text: it may be anything but JSON."""
-    return {
-        "id": str(letter.pk),
-        "batchId": letter.batch_id,
-        "index": letter.index,
-        "wire": letter.dialect,
-        "code": letter.code,
-        "detail": letter.detail,
-        "received_at": rfc3339(letter.received_at),
-        "at": rfc3339(letter.at),
-        "event": bytes(letter.body).decode(errors="replace"),
-    }
+        return Response(msgspec.to_builtins(shapes.Tried(batch)), status=status.HTTP_202_ACCEPTED)
 
 
 def _fitting(letters: Sequence[DeadLetter]) -> Sequence[DeadLetter]:
@@ -196,16 +171,6 @@ def _fitting(letters: Sequence[DeadLetter]) -> Sequence[DeadLetter]:
         if size > DOWNLOAD_BYTES and place:
             return letters[:place]
     return letters
-
-
-def _parked(batch: Batch) -> dict[str, Any]:
-    return {
-        "batchId": batch.batch_id,
-        "wire": batch.dialect,
-        "events": batch.n,
-        "received_at": rfc3339(batch.received_at),
-        "error": batch.error,
-    }
 
 
 def _body(request: Request, shape: type[Shape]) -> Shape:

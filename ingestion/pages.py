@@ -13,9 +13,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, St
 from django.shortcuts import redirect, render
 
 from ingestion import deadletters, waiting
-from ingestion.api_letters import NEWEST
-from ingestion.api_letters import shown as as_json
 from ingestion.models import Batch, DeadLetter
+from ingestion.shapes import letter_shown
 from keys.models import Project
 from keys.tries import paced
 from keys.visibility import may_change, project_form, project_page
@@ -25,6 +24,8 @@ PAGE = 50
 AT_ONCE = 500  # letters put back with one press
 BODY = 200_000  # characters of an event that are shown and taken
 PACE = "120/m"  # for one person
+
+NEWEST = 2**63 - 1  # before all of them
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -140,7 +141,7 @@ async def _streamed(project: Project) -> AsyncIterator[bytes]:
     before: int | None = None
     while page := await sync_to_async(deadletters.newest)(project=project, before=before, limit=PAGE):
         before = page[-1].pk
-        yield b"".join(msgspec.json.encode(as_json(letter)) + b"\n" for letter in page)
+        yield b"".join(msgspec.json.encode(letter_shown(letter)) + b"\n" for letter in page)
 
 
 def _letter(

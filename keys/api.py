@@ -1,20 +1,24 @@
 """What views of the management API share: the project they are about, bodies, and the parameters of a page."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TypeVar
 
 import msgspec
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from keys.access import project_of
 from keys.models import Project
+from persona.lib import paging
 from persona.lib.problems import Problem
 
 Shape = TypeVar("Shape")
+
+CURSOR = OpenApiParameter(
+    "cursor", {"type": "string", "pattern": paging.PATTERN}, description="`next` of the page before"
+)
 
 
 class ProjectView(APIView):
@@ -48,20 +52,21 @@ def body_as(request: Request, shape: type[Shape]) -> Shape:
         raise Problem(400, "request.invalid", f"{error}.") from None
 
 
-def page_token(row: int | None) -> str | None:
-    """The opaque cursor of a page that goes on at a row; None: it was the last one."""
-    return None if row is None else base64.urlsafe_b64encode(b"r%d" % row).decode().rstrip("=")
-
-
 def page_from(request: Request) -> int | None:
     """The row of the `cursor` in the query, None without one. Raises Problem 400 request.cursor_invalid."""
     given = request.query_params.get("cursor", "")
     if not given:
         return None
-    try:
-        text = base64.urlsafe_b64decode(given + "=" * (-len(given) % 4))
-    except (binascii.Error, ValueError):
-        text = b""
-    if text[:1] == b"r" and text[1:].isdigit() and len(text) < 20:
-        return int(text[1:])
-    raise Problem(400, "request.cursor_invalid", "cursor: use the value of `next` of the page before.")
+    row = paging.row_of(given)
+    if row is None:
+        raise bad_cursor()
+    return row
+
+
+def bad_cursor() -> Problem:
+    return Problem(400, "request.cursor_invalid", "cursor: use the value of `next` of the page before.")
+
+
+def paged(most: int, usual: int) -> list[OpenApiParameter]:
+    """`cursor` and `limit` as the OpenAPI document shows them."""
+    return [CURSOR, OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": most, "default": usual})]

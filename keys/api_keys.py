@@ -11,16 +11,18 @@ from rest_framework.response import Response
 
 from keys import refusals, services, shapes
 from keys.access import actor_of
-from keys.api import ProjectView, body_as
+from keys.api import ProjectView, body_as, page_from, paged, whole_number
 from keys.auth import Principal
 from keys.idempotency import idempotent
 from keys.models import ApiKey
 from keys.permits import require_scope
 from keys.refusals import refusal
 from keys.spans import parse_span
+from persona.lib import paging
 from persona.lib.problems import Problem, no_such_thing
 
 READ, WRITE = "keys:read", "keys:write"
+PAGE, MOST = 100, 500
 
 
 class KeyView(ProjectView):
@@ -39,10 +41,13 @@ class Keys(KeyView):
 
     scopes = {"GET": READ, "POST": WRITE}
 
-    @extend_schema(operation_id="keys_list", responses=shapes.KeyPage)
+    @extend_schema(operation_id="keys_list", parameters=paged(MOST, PAGE), responses=shapes.KeyPage)
     def get(self, request: Request, project: str) -> Response:
+        limit, before = whole_number(request, "limit", PAGE, 1, MOST), page_from(request)
         rows = ApiKey.objects.select_related("replaced_by").filter(project=self.project).order_by("-id")
-        return Response(msgspec.to_builtins(shapes.KeyPage([shapes.key_shown(row) for row in rows], None)))
+        page = list((rows if before is None else rows.filter(id__lt=before))[: limit + 1])
+        token = paging.token(page[limit - 1].pk if len(page) > limit else None)
+        return Response(msgspec.to_builtins(shapes.KeyPage([shapes.key_shown(row) for row in page[:limit]], token)))
 
     @extend_schema(operation_id="keys_create", request=shapes.NewKey, responses={201: shapes.MadeKey})
     @idempotent

@@ -4,8 +4,7 @@ from typing import Any
 
 import msgspec
 from django.contrib.auth.models import User
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -14,16 +13,16 @@ from rest_framework.views import APIView
 
 from keys import project_settings, refusals, services, shapes
 from keys.access import READING, actor_of
-from keys.api import ProjectView, body_as, page_from, page_token, whole_number
+from keys.api import ProjectView, body_as, page_from, paged, whole_number
 from keys.auth import Principal
 from keys.models import Member, Project, ProjectSettings, SettingsVersion
 from keys.permits import require_secret
 from keys.preconditions import require_match
 from keys.refusals import refusal
 from keys.visibility import visible_projects
+from persona.lib import paging
 
 PAGE, MOST = 20, 100
-IF_MATCH = OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, required=True)
 
 
 class Anyone(BasePermission):
@@ -46,13 +45,17 @@ class Projects(APIView):
 
     permission_classes = (Anyone,)
 
-    @extend_schema(operation_id="projects_list", responses=shapes.ProjectPage)
+    @extend_schema(operation_id="projects_list", parameters=paged(MOST, PAGE), responses=shapes.ProjectPage)
     def get(self, request: Request) -> Response:
+        limit, before = whole_number(request, "limit", PAGE, 1, MOST), page_from(request)
         if isinstance(request.auth, Principal):
-            rows = list(Project.objects.filter(pk=request.auth.project_id))
+            rows = Project.objects.filter(pk=request.auth.project_id)
         else:
-            rows = list(visible_projects(request.user)[: 10 * MOST])
-        return Response(msgspec.to_builtins(shapes.ProjectPage([shapes.project_shown(row) for row in rows], None)))
+            rows = visible_projects(request.user)
+        page = list((rows if before is None else rows.filter(id__lt=before)).order_by("-id")[: limit + 1])
+        results = [shapes.project_shown(row) for row in page[:limit]]
+        token = paging.token(page[limit - 1].pk if len(page) > limit else None)
+        return Response(msgspec.to_builtins(shapes.ProjectPage(results, token)))
 
     @extend_schema(operation_id="projects_create", request=shapes.NewProject, responses={201: shapes.ProjectShown})
     def post(self, request: Request) -> Response:
@@ -88,8 +91,7 @@ class Settings(ProjectView):
 
     @extend_schema(
         operation_id="settings_change",
-        parameters=[IF_MATCH],
-        request=OpenApiTypes.OBJECT,
+        request=shapes.ChangedSettings,
         responses=ProjectSettings,
     )
     def patch(self, request: Request, project: str) -> Response:
@@ -113,7 +115,7 @@ class SettingsVersions(ProjectView):
 
     @extend_schema(
         operation_id="settings_versions",
-        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+        parameters=[*paged(MOST, PAGE)],
         responses=shapes.SettingsPage,
     )
     def get(self, request: Request, project: str) -> Response:
@@ -121,5 +123,5 @@ class SettingsVersions(ProjectView):
         rows = SettingsVersion.objects.filter(project=self.project).order_by("-version")
         page = list((rows if before is None else rows.filter(version__lt=before))[: limit + 1])
         results = [shapes.settings_shown(row) for row in page[:limit]]
-        token = page_token(page[limit - 1].version if len(page) > limit else None)
+        token = paging.token(page[limit - 1].version if len(page) > limit else None)
         return Response(msgspec.to_builtins(shapes.SettingsPage(results, token)))

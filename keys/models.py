@@ -12,6 +12,7 @@ from django.db import models
 
 from persona.lib.clock import MS_PER_DAY
 
+SLUG_PATTERN = "^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"
 SLUG = RegexValidator(r"\A[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?\Z", "Lower-case letters, digits, - and _; at most 64.")
 
 

@@ -6,7 +6,7 @@ SCOPES = {
     "personas:read": "list personas, their versions and their members",
     "personas:write": "create, change and delete personas",
     "profiles:read": "read profiles, their traits and their events",
-    "profiles:write": "set traits, and erase profiles",
+    "profiles:write": "erase profiles, and keep ids from coming back",
     "changes:read": "read the change log",
     "destinations:read": "list destinations and their delivery attempts",
     "destinations:write": "create, change and delete destinations, and send again",

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from django.utils import timezone
 
-from keys.models import ApiKey, Project, SettingsVersion
+from keys.models import ApiKey, Project, SamplingRule, SettingsVersion
 from keys.state import state
 from persona.lib.clock import milliseconds, rfc3339
 
@@ -31,10 +31,24 @@ class ProjectShown(msgspec.Struct):
 
 
 class ProjectPage(msgspec.Struct):
-    """All projects that the caller may see, newest first."""
+    """The projects that the caller may see, newest first."""
 
     results: list[ProjectShown]
     next: str | None
+
+
+class ChangedSettings(msgspec.Struct, forbid_unknown_fields=True):
+    """The keys to change; null takes one back to its default. (Read by the service, which knows what else holds.)"""
+
+    ingest_rate: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    ingest_burst: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    retention_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] | None = None
+    pk_streams: Literal["project", "profile", "off"] | None = None
+    sample_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    flush_interval_ms: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    refresh_after: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    flags: dict[str, Any] | None = None
+    sampling: list[SamplingRule] | None = None
 
 
 class SettingsShown(msgspec.Struct):
@@ -91,7 +105,7 @@ class MadeKey(KeyShown):
 
 
 class KeyPage(msgspec.Struct):
-    """All keys of the project, newest first."""
+    """The keys of the project, newest first."""
 
     results: list[KeyShown]
     next: str | None

@@ -12,14 +12,17 @@ from rest_framework.response import Response
 
 from ingestion import tombstones
 from ingestion.cursors import bulk_transaction
+from ingestion.events import ID_LENGTH
 from ingestion.identity import Key
 from ingestion.models import Alias, Profile
 from keys.access import actor_of
-from keys.api import ProjectView, body_as, page_from, page_token, whole_number
+from keys.api import ProjectView, body_as, page_from, paged, whole_number
 from keys.audit import record
+from keys.idempotency import idempotent
 from keys.models import AuditEntry
 from persona import erase
 from persona.export import stream
+from persona.lib import paging
 from persona.lib.clock import milliseconds, rfc3339
 from persona.lib.problems import Problem, no_such_thing
 from segments.cursors import clock, raw_cursor
@@ -97,7 +100,7 @@ class Erasures(PersonView):
 
     @extend_schema(
         operation_id="erasures_list",
-        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+        parameters=[*paged(MOST, PAGE)],
         responses=ErasurePage,
     )
     def get(self, request: Request, project: str) -> Response:
@@ -108,10 +111,11 @@ class Erasures(PersonView):
             PastErasure(f"x_{row.pk}", row.target, rfc3339(milliseconds(row.at)), row.actor, row.detail)
             for row in page[:limit]
         ]
-        token = page_token(page[limit - 1].pk if len(page) > limit else None)
+        token = paging.token(page[limit - 1].pk if len(page) > limit else None)
         return Response(msgspec.to_builtins(ErasurePage(results, token)))
 
     @extend_schema(operation_id="erasures_create", request=Who, responses={201: erase.Receipt})
+    @idempotent
     def post(self, request: Request, project: str) -> Response:
         who = body_as(request, Who)
         receipt = erase.erase(
@@ -146,6 +150,7 @@ class Suppressions(PersonView):
         return Response(msgspec.to_builtins(Suppression(tombstones.is_suppressed(self.project.pk, key))))
 
     @extend_schema(operation_id="suppressions_add", request=OneId, responses={201: Suppression})
+    @idempotent
     def post(self, request: Request, project: str) -> Response:
         key = _one_key(body_as(request, OneId))
         with raw_cursor() as rows:
@@ -176,4 +181,6 @@ def _one_key(given: OneId) -> Key:
     ]
     if len(keys) != 1:
         raise Problem(400, "request.parameter_missing", "Say which id: user_id or anonymous_id.")
+    if len(keys[0][1]) > ID_LENGTH:
+        raise Problem(400, "request.parameter_invalid", f"An id has at most {ID_LENGTH} characters.")
     return keys[0][0].value, keys[0][1]

@@ -16,50 +16,28 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.generators import SchemaGenerator
 
-from persona.schema_shapes import ANSWERS, BODIES
+from persona import schema_parameters, schema_wires
+from persona.schema_refusals import ProblemDocument, refusals
+from persona.schema_refusals import components as responses
+from persona.schema_streams import STREAMS
+from segments.rules.schema import schema as rule_schema
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "api.md"
 REF = "#/components/schemas/{name}"
 MANAGED = "/api/projects"
-EXAMPLE = re.compile(r"^### ([A-Z]+) (\S+)\n(.*?)(?=^##)", re.DOTALL | re.MULTILINE)
+NDJSON = "application/x-ndjson"
+SECTION = re.compile(r"^### ([A-Z]+) (\S+)\n(.*?)(?=^##)", re.DOTALL | re.MULTILINE)
 JSON_BLOCK = re.compile(r"^```json\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-WRITES = frozenset({"post", "patch", "put", "delete"})
-# What any operation of the management API may answer; the codes are on the page of errors.
-REFUSALS = {
-    "400": "What was sent cannot be taken; `detail` says why.",
-    "401": "No good key.",
-    "403": "The key or the role does not allow it, or a form token is missing.",
-    "404": "Not there, or not yours to see.",
-    "405": "Another method is needed.",
-    "406": "Answers are JSON.",
-    "413": "The body is too large.",
-    "429": "Too many requests.",
-    "503": "The database does not answer; nothing was done.",
-}
-REFUSALS_OF_WRITES = {
-    "409": "The state does not allow it.",
-    "412": "It was changed since it was read (`If-Match`).",
-    "415": "Send application/json.",
-    "422": "The Idempotency-Key was used for another body.",
-    "428": "`If-Match` is needed.",
-}
+SENTENCE = re.compile(r"\A\s*(.+?)(?=\n\n|\n```|\Z)", re.DOTALL)
 # Swagger UI sets styles of its own and has its icons inline; scripts are files of this server.
 PAGE_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
     " form-action 'self'; frame-ancestors 'none'"
 )
 
+Json = dict[str, Any]
+
 _used: set[type[msgspec.Struct]] = set()  # structs that views name
-
-
-class ProblemDocument(msgspec.Struct):
-    """A refusal (RFC 9457). code: stable; type: leads to its heading."""
-
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str
 
 
 class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # its registration has no types
@@ -97,20 +75,46 @@ class PersonScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The token of a person."}
 
 
-def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """A postprocessing hook: addresses without their optional slash, shapes of older views, refusals, examples."""
-    schemas = result["components"].setdefault("schemas", {})
-    structs = [ProblemDocument, *ANSWERS.values(), *BODIES.values(), *_used]
-    schemas.update(msgspec.json.schema_components(structs, ref_template=REF)[1])
-    result["paths"] = {address.rstrip("/") or "/": item for address, item in result["paths"].items()}
-    examples = _examples()
+def complete(result: Json, **_: Any) -> Json:
+    """A postprocessing hook: the streams, addresses without their optional slash, shapes, refusals, examples."""
+    paths: dict[str, Json] = {address.rstrip("/") or "/": item for address, item in result["paths"].items()}
+    result["paths"] = dict(sorted({**paths, **STREAMS}.items()))
+    result["components"].setdefault("schemas", {}).update(_components())
+    result["components"]["responses"] = responses()
     for address, item in result["paths"].items():
         for method, operation in item.items():
-            _shape(operation)
-            if address.startswith(MANAGED):
-                _refusals(operation, writes=method in WRITES)
-                _illustrate(operation, examples.get((method.upper(), _below(address))))
+            _complete(operation, address, method)
     return dict(sorted(result.items()))
+
+
+def _complete(operation: Json, address: str, method: str) -> None:
+    managed = address.startswith(MANAGED)
+    _shape(operation)
+    for status, answer in refusals(address, method=method, managed=managed).items():
+        operation["responses"].setdefault(status, answer)
+    schema_parameters.describe(operation, method=method, managed=managed)
+    if operation["operationId"] in schema_wires.OPEN:
+        operation["security"] = [{}]
+    elif not managed:
+        operation.setdefault("security", [{"key": []}])
+    if managed:
+        _illustrate(operation, method.upper(), _below(address))
+
+
+def _components() -> Json:
+    answers = (shape for statuses in schema_wires.ANSWERS.values() for shape in statuses.values())
+    named = [shape for shape in (*schema_wires.BODIES.values(), *answers) if shape is not dict]
+    structs = [ProblemDocument, schema_wires.Detail, schema_wires.SegmentRefusal, *schema_wires.EXTRA, *named, *_used]
+    return {**msgspec.json.schema_components(structs, ref_template=REF)[1], **_rule()}
+
+
+def _rule() -> Json:
+    """The rule language: its parts as components of their own."""
+    text = json.dumps(rule_schema()).replace('"#/$defs/', '"#/components/schemas/Rule.')
+    whole = json.loads(text)
+    whole.pop("$schema")
+    parts = {f"Rule.{name}": part for name, part in whole.pop("$defs").items()}
+    return {"Rule": whole, **parts}
 
 
 @lru_cache(maxsize=1)
@@ -134,31 +138,35 @@ def page(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _shape(operation: dict[str, Any]) -> None:
-    name = operation["operationId"].removesuffix("_2")
-    if name in ANSWERS:
-        for status, answer in operation["responses"].items():
-            if status.startswith("2"):
-                answer["content"] = _content(ANSWERS[name])
-    if name in BODIES:
-        operation["requestBody"] = {"required": True, "content": _content(BODIES[name])}
+def _shape(operation: Json) -> None:
+    """Of a wire: what it takes and answers."""
+    name = operation["operationId"]
+    if name in schema_wires.ANSWERS:
+        operation["responses"] = {
+            status: {"description": (shape.__doc__ or "").split("\n")[0], "content": _content(shape)}
+            for status, shape in schema_wires.ANSWERS[name].items()
+        }
+    if name in schema_wires.BODIES:
+        needed = name not in schema_wires.BODILESS
+        operation["requestBody"] = {"required": needed, "content": _content(schema_wires.BODIES[name])}
 
 
-def _content(struct: type[msgspec.Struct]) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": REF.format(name=struct.__name__)}}}
+def _content(struct: type) -> Json:
+    shape = {"type": "object"} if struct is dict else {"$ref": REF.format(name=struct.__name__)}
+    return {"application/json": {"schema": shape}}
 
 
-def _refusals(operation: dict[str, Any], *, writes: bool) -> None:
-    problem = {"application/problem+json": {"schema": {"$ref": REF.format(name=ProblemDocument.__name__)}}}
-    for status, words in {**REFUSALS, **(REFUSALS_OF_WRITES if writes else {})}.items():
-        operation["responses"].setdefault(status, {"description": words, "content": problem})
-
-
-def _illustrate(operation: dict[str, Any], example: Any) -> None:
+def _illustrate(operation: Json, method: str, address: str) -> None:
+    """What the reference says of it, and its example."""
+    said = _reference().get((method, address))
+    if said is None:
+        return
+    text, example = said
+    operation["description"] = text
     for status, answer in operation["responses"].items():
-        for media in answer.get("content", {}).values():
+        for kind, media in answer.get("content", {}).items():
             if status.startswith("2") and example is not None:
-                media["example"] = example
+                media["example"] = json.dumps(example) + "\n" if kind == NDJSON else example
 
 
 def _below(address: str) -> str:
@@ -166,12 +174,19 @@ def _below(address: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _examples() -> dict[tuple[str, str], Any]:
-    """By method and address: the JSON under its heading in the reference."""
-    text = REFERENCE.read_text() + "\n##"
-    found: dict[tuple[str, str], Any] = {}
-    for method, address, section in EXAMPLE.findall(text):
-        blocks = JSON_BLOCK.findall(section)
-        if blocks and (decoded := json.loads(blocks[0])) and "code" not in decoded:
-            found[method, address] = decoded
+def _reference() -> dict[tuple[str, str], tuple[str, Any]]:
+    """By method and address: the first words under its heading in the reference, and the JSON of an answer there."""
+    found: dict[tuple[str, str], tuple[str, Any]] = {}
+    for method, address, section in SECTION.findall(REFERENCE.read_text() + "\n##"):
+        words = SENTENCE.search(section)
+        found[method, address] = (words[1] if words else "", _example(section))
     return found
+
+
+def _example(section: str) -> Any:
+    """The first block of JSON that is no refusal."""
+    for text in JSON_BLOCK.findall(section):
+        decoded = json.loads(text)
+        if not (isinstance(decoded, dict) and decoded.get("type", "").startswith("/docs/")):
+            return decoded
+    return None

@@ -209,6 +209,8 @@ PERSONA_STREAM_KEY_LIMIT = env.number("PERSONA_STREAM_KEY_LIMIT", 10_000, least=
 
 # --- Deliveries ---------------------------------------------------------------------------------------------------
 PERSONA_ALLOW_PRIVATE_DESTINATIONS = env.flag("PERSONA_ALLOW_PRIVATE_DESTINATIONS", default=False)
+PERSONA_DELIVERY_SECONDS = env.number("PERSONA_DELIVERY_SECONDS", 10, least=1, most=30)  # for a whole request
+PERSONA_PROJECT_DESTINATIONS = env.number("PERSONA_PROJECT_DESTINATIONS", 50, least=1, most=1_000)
 PERSONA_DELIVERY_DAYS = env.number("PERSONA_DELIVERY_DAYS", 7, least=1, most=365)  # the delivery log
 
 # --- People and pages ---------------------------------------------------------------------------------------------

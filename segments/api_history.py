@@ -1,17 +1,17 @@
 """The management API of what a persona was and with whom it shares members: versions, overlap."""
 
-from typing import Any
-
 import msgspec
 from django.db import connection
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from keys.api import page_from, page_token, whole_number
+from keys.api import page_from, paged, whole_number
+from persona.lib import paging
 from persona.lib.clock import milliseconds, rfc3339
 from segments.api import READ, ProjectView
 from segments.models import PersonaVersion
+from segments.shapes import ShownRule
 
 PAGE, MOST = 20, 100
 
@@ -34,7 +34,7 @@ class VersionShown(msgspec.Struct):
     """A rule as it was saved, by whom and when."""
 
     version: int
-    rule: dict[str, Any]
+    rule: ShownRule
     author: str
     at: str
 
@@ -67,7 +67,7 @@ class Versions(ProjectView):
 
     @extend_schema(
         operation_id="personas_versions",
-        parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
+        parameters=[*paged(MOST, PAGE)],
         responses=VersionPage,
     )
     def get(self, request: Request, project: str, slug: str) -> Response:
@@ -78,7 +78,7 @@ class Versions(ProjectView):
         results = [
             VersionShown(row.version, row.rule, row.author, rfc3339(milliseconds(row.at))) for row in page[:limit]
         ]
-        token = page_token(page[limit - 1].version if len(page) > limit else None)
+        token = paging.token(page[limit - 1].version if len(page) > limit else None)
         return Response(msgspec.to_builtins(VersionPage(results, token)))
 
 

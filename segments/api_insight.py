@@ -8,18 +8,20 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from keys.api import body_as
 from persona.lib.clock import parse_instant
 from persona.lib.problems import Problem
-from segments.api import READ, ProjectView, body_as
-from segments.insight.explaining import explain
-from segments.insight.preview import preview
-from segments.insight.sandbox import outlook
+from segments.api import READ, ProjectView
+from segments.insight import preview
+from segments.insight.explaining import Answer, explain
+from segments.insight.sandbox import Outlook, outlook
+from segments.shapes import Rule
 
 
 class Proposed(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a preview."""
 
-    rule: Any
+    rule: Rule
 
 
 class Imagined(msgspec.Struct, forbid_unknown_fields=True):
@@ -29,16 +31,26 @@ class Imagined(msgspec.Struct, forbid_unknown_fields=True):
     profile: str = ""
 
 
-class Preview(ProjectView):
-    """`/api/projects/{project}/personas/preview` and `/personas/{slug}/preview`: who would move if this were saved."""
+class PreviewNew(ProjectView):
+    """`/api/projects/{project}/personas/preview`: who would enter if this were saved as a new persona."""
 
     scopes = {"POST": READ}
 
-    @extend_schema(operation_id="personas_preview", request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
-    def post(self, request: Request, project: str, slug: str = "") -> Response:
+    @extend_schema(operation_id="personas_preview_new", request=Proposed, responses={200: preview.Preview})
+    def post(self, request: Request, project: str) -> Response:
         proposed = body_as(request, Proposed)
-        persona = self.persona(slug) if slug else None
-        return Response(msgspec.to_builtins(preview(project=self.project, rule=proposed.rule, persona=persona)))
+        return Response(msgspec.to_builtins(preview.preview(project=self.project, rule=proposed.rule)))
+
+
+class Preview(ProjectView):
+    """`/api/projects/{project}/personas/{slug}/preview`: who would move if this took the place of its rule."""
+
+    scopes = {"POST": READ}
+
+    @extend_schema(operation_id="personas_preview", request=Proposed, responses={200: preview.Preview})
+    def post(self, request: Request, project: str, slug: str) -> Response:
+        rule, persona = body_as(request, Proposed).rule, self.persona(slug)
+        return Response(msgspec.to_builtins(preview.preview(project=self.project, rule=rule, persona=persona)))
 
 
 class Explain(ProjectView):
@@ -48,8 +60,8 @@ class Explain(ProjectView):
 
     @extend_schema(
         operation_id="personas_explain",
-        parameters=[OpenApiParameter("profile", str), OpenApiParameter("at", OpenApiTypes.DATETIME)],
-        responses=OpenApiTypes.OBJECT,
+        parameters=[OpenApiParameter("profile", str, required=True), OpenApiParameter("at", OpenApiTypes.DATETIME)],
+        responses=Answer,
     )
     def get(self, request: Request, project: str, slug: str) -> Response:
         reference = request.query_params.get("profile", "")
@@ -76,7 +88,7 @@ class Sandbox(ProjectView):
 
     scopes = {"POST": "profiles:read"}
 
-    @extend_schema(operation_id="sandbox", request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT)
+    @extend_schema(operation_id="sandbox", request=Imagined, responses={200: Outlook})
     def post(self, request: Request, project: str) -> Response:
         imagined = body_as(request, Imagined)
         profile = self.profile(imagined.profile) if imagined.profile else None

@@ -10,6 +10,7 @@ from django.shortcuts import render
 
 from keys.models import Project
 from keys.visibility import may_change, project_page
+from persona.lib import paging
 from segments import log, overview, places, watermark, words
 from segments.insight import overlapping, reading
 from segments.models import Membership, Persona, PersonaVersion
@@ -44,7 +45,7 @@ def member_list(request: HttpRequest, project: Project, persona: str) -> HttpRes
     """Page by page, or the one profile that is looked for."""
     found = places.persona_of(project, persona)
     query, token = request.GET.get("q", "").strip()[:512], request.GET.get("after", "")
-    after = reading.page_from(token) if token else 0
+    after = paging.row_of(token) if token else 0
     if after is None:
         raise Http404
     shown: dict[str, Any] = {"query": query}
@@ -52,7 +53,7 @@ def member_list(request: HttpRequest, project: Project, persona: str) -> HttpRes
         shown |= _one(project, found, query)
     else:
         members, last = reading.members(persona=found, after=after, limit=PAGE)
-        shown |= {"members": members, "next": reading.page_token(last), "later": bool(token)}
+        shown |= {"members": members, "next": paging.token(last), "later": bool(token)}
     return page(request, project, found, "members", shown)
 
 

@@ -80,7 +80,8 @@ def test_every_route_of_the_management_api_has_a_heading() -> None:
 
 
 def routes() -> Iterator[tuple[str, str]]:
-    """Methods and addresses below /api/projects/{project}/."""
+    """Methods and addresses below /api/projects/{project}/, and those of projects themselves."""
+    yield from (("GET", "/api/projects"), ("POST", "/api/projects"), ("GET", "/api/projects/{project}"))
     rooms = (api_urls, letter_urls, key_urls, delivery_urls, top_urls)
     for route in (route for room in rooms for route in room.urlpatterns):
         view = route.callback.view_class  # as_view puts it there

@@ -1,7 +1,5 @@
 """What people and programs read of personas and profiles: members, memberships, the instants at which they end."""
 
-import base64
-import binascii
 from collections.abc import Iterable, Mapping
 from functools import partial
 
@@ -153,17 +151,3 @@ def profile_by(project: Project, *, reference: str = "", kind: str = "") -> Prof
     while found is not None and found.merged_into is not None:
         found = profiles.filter(id=found.merged_into).first()
     return found
-
-
-def page_token(profile_id: int | None) -> str | None:
-    """The opaque cursor of a page."""
-    return None if profile_id is None else base64.urlsafe_b64encode(b"p%d" % profile_id).decode().rstrip("=")
-
-
-def page_from(token: str) -> int | None:
-    """The profile id of a cursor, or None if it is not one of ours."""
-    try:
-        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    except (binascii.Error, ValueError):
-        return None
-    return int(text[1:]) if text[:1] == b"p" and text[1:].isdigit() and len(text) < 20 else None

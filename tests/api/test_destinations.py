@@ -11,7 +11,6 @@ from delivery import turn
 from delivery.models import Destination
 from keys.models import AuditEntry, Project
 from keys.services import issue_key
-from persona.lib.outbound import Outbound
 from tests.api.conftest import Api
 from tests.delivery.conftest import deliver, visit
 from tests.delivery.receiver import Receiver, answer, receiver
@@ -21,12 +20,10 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def inbox(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    client = Outbound(allow_private=True, seconds=1.0)
-    monkeypatch.setattr(turn, "_client", client)
+def inbox(settings: Settings) -> Iterator[Receiver]:
+    settings.PERSONA_ALLOW_PRIVATE_DESTINATIONS = True
     with receiver() as one:
         yield one
-    client.close()
 
 
 @pytest.fixture
@@ -130,17 +127,12 @@ def test_a_ping_says_what_came_of_it(api: Api, shop: Project, inbox: Receiver) -
     assert inbox.got[0].headers["persona-signature"].startswith("t=")
 
 
-def test_a_private_address_is_refused_where_it_is_connected_to(
-    api: Api, shop: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = Outbound(allow_private=False, seconds=1.0)
-    monkeypatch.setattr(turn, "_client", client)
+def test_a_private_address_is_refused_where_it_is_connected_to(api: Api, shop: Project) -> None:
     with receiver() as inside:
         hook = made(api, inside.url)
         _, result = api.ask("POST", f"destinations/{hook['id']}/ping")
         assert result["error"] == "The name leads to a private address, which is not allowed here."
         assert inside.got == []
-    client.close()
 
 
 def test_the_key_of_an_analytics_product_is_given_and_never_shown(api: Api, shop: Project) -> None:
@@ -179,8 +171,8 @@ def test_what_cannot_be_is_refused_and_the_field_named(api: Api, shop: Project, 
     assert (status, problem["code"], problem["field"]) == (400, "destination.invalid", field)
 
 
-def test_a_project_has_not_any_number_of_them(api: Api, shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("delivery.services.MOST", 1)
+def test_a_project_has_not_any_number_of_them(api: Api, shop: Project, settings: Settings) -> None:
+    settings.PERSONA_PROJECT_DESTINATIONS = 1
     made(api, "https://example.com/")
     status, problem = api.ask("POST", "destinations", {"kind": "webhook", "name": "b", "url": "https://example.com/"})
     assert (status, problem["code"]) == (409, "destination.too_many")

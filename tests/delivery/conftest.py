@@ -12,7 +12,6 @@ from pytest_django import Settings
 from delivery import queue, services, turn
 from delivery.models import Attempt, Destination
 from keys.models import Project
-from persona.lib.outbound import Outbound
 from tests.delivery.receiver import Receiver, receiver
 from tests.ingestion.applying import put, track
 from tests.segments.living import now_ms, persona, settle, viewed
@@ -21,13 +20,10 @@ DEADLINE = 20.0  # seconds
 
 
 @pytest.fixture(autouse=True)
-def way_out(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def way_out(settings: Settings) -> None:
     """Private addresses are allowed, as the receivers are on this one; whoever hangs is given up soon."""
     settings.PERSONA_ALLOW_PRIVATE_DESTINATIONS = True
-    client = Outbound(allow_private=True, seconds=1.0)
-    monkeypatch.setattr(turn, "_client", client)
-    yield
-    client.close()
+    settings.PERSONA_DELIVERY_SECONDS = 1
 
 
 @pytest.fixture
