@@ -1,4 +1,4 @@
-"""Django's cache on one UNLOGGED PostgreSQL table, for installations without Redis.
+"""Django's cache on one UNLOGGED PostgreSQL table, for installations without Redis; and beside a queue in Redis.
 
 django-ratelimit needs an atomic `incr` that all processes share; Django's own database cache has none.
 Rows survive a clean stop and vanish in a crash, as a cache's may.
@@ -8,6 +8,7 @@ import pickle
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.cache.backends.redis import RedisCache
 from django.db import connections
 
 _EXPIRES = "clock_timestamp() + make_interval(secs => %s)"
@@ -82,3 +83,12 @@ class PostgresCache(BaseCache):
     def prune(self) -> None:
         """Drop what has expired; beat calls it now and then."""
         self._row("delete from CACHE where expires_at < clock_timestamp()", ())
+
+
+class NeighborlyRedisCache(RedisCache):
+    """In a Redis that also holds the queue and other things: `clear` takes away what stands under KEY_PREFIX alone."""
+
+    def clear(self) -> None:
+        client = self._cache.get_client(None, write=True)
+        for key in client.scan_iter(f"{self.key_prefix}:*", count=1_000):
+            client.unlink(key)

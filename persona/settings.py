@@ -154,7 +154,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.text("REDIS_URL")
 CACHES: dict[str, dict[str, Any]] = {
     "default": (
-        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        {"BACKEND": "persona.cache.NeighborlyRedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "persona_cache"}
         if REDIS_URL
         else {"BACKEND": "persona.cache.PostgresCache", "LOCATION": "persona_cache"}
     )

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 import redis
 
+from persona.cache import NeighborlyRedisCache
 from tests.stack import Stack, alive, free_port, wait_for
 
 
@@ -42,3 +43,14 @@ def test_redis_carries_the_queue(home: Path, redis_url: str) -> None:
         with psycopg.connect(stack.database_url) as connection:
             assert connection.execute("select to_regclass('pgmq.meta')").fetchone() == (None,)
         assert alive(stack.kill("worker"))
+
+
+def test_the_cache_clears_its_own_alone(redis_url: str) -> None:
+    """The queue stands beside it."""
+    cache = NeighborlyRedisCache(redis_url, {"KEY_PREFIX": "persona_cache"})
+    cache.set("tries", 1)
+    with redis.Redis.from_url(redis_url) as client:
+        client.rpush("live", "a task")
+        cache.clear()
+        assert client.keys() == [b"live"]
+    assert cache.get("tries") is None
