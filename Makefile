@@ -21,9 +21,9 @@ run:
 	@$(find_python) "$$python" tools/install.py requirements.lock
 	@exec $(python) manage.py up
 
-# Two processes: half of the time goes into waiting for real programs. A file's tests stay together, with what they start.
+# More processes than processors: half of the time goes into waiting for real programs.
 test: check
-	@$(python) -m pytest -n 2 --dist loadfile
+	@$(python) -m pytest -n 3
 
 check:
 	@$(find_python) "$$python" tools/install.py requirements.lock requirements-dev.lock

@@ -21,10 +21,10 @@ def manage(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_command_finds_the_database_of_a_running_installation(shop: Stack) -> None:
-    listed = manage("list_keys", "demo", home=shop.home)
+def test_a_command_finds_the_database_of_a_running_installation(stack: Stack) -> None:
+    listed = manage("list_keys", "demo", home=stack.home)
     assert listed.returncode == 0, listed.stderr
-    assert shop.publishable_key[:12] in listed.stdout
+    assert stack.publishable_key[:12] in listed.stdout
 
 
 def test_without_a_database_there_is_one_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Segments and a second implementation in SQL find the same members among thousands of profiles.
+"""Segments and a second implementation in SQL find the same members among hundreds of profiles.
 
 `TWIN_PROFILES=20000 TWIN_RULES=1000 TWIN_SEED=5` run it large, or anew.
 """
@@ -22,14 +22,14 @@ from tests.segments import twin_worlds
 from tests.segments.sql_twin import SETUP, Twin
 from tests.segments.twin_worlds import HOURS, World
 
-PROFILES = int(os.environ.get("TWIN_PROFILES", "2000"))
-RULES = int(os.environ.get("TWIN_RULES", "150"))
+PROFILES = int(os.environ.get("TWIN_PROFILES", "800"))
+RULES = int(os.environ.get("TWIN_RULES", "90"))
 SEED = int(os.environ.get("TWIN_SEED", "1"))
 PAGE = 200  # profiles at once, as in a backfill
 TOGETHER = 12  # rules whose facts are read at once, as for a profile that several personas look at
 
 Members = list[set[int]]  # per rule, the ids of its members
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(3_600 if RULES > 150 or PROFILES > 2_000 else 120)]
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(3_600 if RULES > 90 or PROFILES > 800 else 120)]
 
 
 def by_sql(cursor: psycopg.Cursor[Any], world: World) -> Members:

@@ -1,0 +1,41 @@
+"""A pytest plugin: what one process of a parallel run does together, and what comes first.
+
+A file's tests stay together, with the servers that they start. So do all that use the installation which is there for
+the whole run: to start one takes ten seconds of processor time. What waits for real programs comes first, so that no
+process is left alone with it in the end. (The marks of `--dist loadgroup` would say it too; with pytest 9.1 they are lost.)
+"""
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+SHARING = ("tests/e2e/", "tests/replay/", "tests/runtime/test_commands", "tests/runtime/test_web", "tests/sdks/test_end")
+FIRST = ("tests/interop/", "the installation", "tests/runtime/", "tests/sdks/", "tests/browser/", "tests/stream/")
+
+
+def scope(nodeid: str) -> str:
+    """What is done by one process, in the order of its tests."""
+    if nodeid.startswith(SHARING):
+        return "the installation"
+    return nodeid.partition("::")[0]
+
+
+def place(nodeid: str) -> int:
+    return next((number for number, name in enumerate(FIRST) if scope(nodeid).startswith(name)), len(FIRST))
+
+
+class Together(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return scope(nodeid)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: place(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False  # it would put last what has few tests, which are those that take long
+    return Together(config, log)
