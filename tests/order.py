@@ -2,7 +2,7 @@
 
 A file's tests stay together, with the servers that they start. So do all that use the installation which is there for
 the whole run: to start one takes ten seconds of processor time. What waits for real programs comes first, so that no
-process is left alone with it in the end. (The marks of `--dist loadgroup` would say it too; with pytest 9.1 they are lost.)
+process is left alone with it in the end. The marks of `--dist loadgroup` would say it too: they are lost in pytest 9.
 """
 
 from typing import Any
@@ -10,29 +10,37 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-SHARING = ("tests/e2e/", "tests/replay/", "tests/runtime/test_commands", "tests/runtime/test_web", "tests/sdks/test_end")
-FIRST = ("tests/interop/", "the installation", "tests/runtime/", "tests/sdks/", "tests/browser/", "tests/stream/")
+SHARING = (
+    "tests/e2e/", "tests/replay/", "tests/runtime/test_commands", "tests/runtime/test_web",
+    "tests/sdks/test_end_to_end",
+)  # fmt: skip
+CRUEL = ("tests/runtime/test_full_disk", "tests/runtime/test_up")
+ENDS_IT = "tests/runtime/test_up"  # what the cruel ones share
+FIRST = (
+    "tests/interop/", "the installation", "what is ill-treated", "tests/runtime/", "tests/sdks/", "tests/browser/",
+    "tests/stream/",
+)  # fmt: skip
 
 
 def scope(nodeid: str) -> str:
     """What is done by one process, in the order of its tests."""
     if nodeid.startswith(SHARING):
         return "the installation"
-    return nodeid.partition("::")[0]
+    return "what is ill-treated" if nodeid.startswith(CRUEL) else nodeid.partition("::")[0]
 
 
 def place(nodeid: str) -> int:
     return next((number for number, name in enumerate(FIRST) if scope(nodeid).startswith(name)), len(FIRST))
 
 
-class Together(LoadScopeScheduling):
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist comes without types
     def _split_scope(self, nodeid: str) -> str:
         return scope(nodeid)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: place(item.nodeid))
+    items.sort(key=lambda item: (place(item.nodeid), item.nodeid.startswith(ENDS_IT)))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -14,8 +14,8 @@ def home() -> Iterator[Path]:
         yield folder / "home"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shop() -> Iterator[Stack]:
-    """With the demo's personas and its traffic, for tests that kill its children."""
+    """With the demo's personas and its traffic, for tests that kill its children. The last of test_up ends it."""
     with reachable_folder() as folder, Stack(folder / "home", PERSONA_DEMO_TRAFFIC="1") as running:
         yield running

@@ -70,35 +70,33 @@ def test_a_disk_without_room_for_a_cluster_is_one_line(home: Path) -> None:
     assert "is full" in line
 
 
-def test_a_disk_that_fills_loses_nothing_acknowledged(home: Path) -> None:
+def test_a_disk_that_fills_loses_nothing_acknowledged(shop: Stack) -> None:
     acknowledged: list[str] = []
 
-    with Stack(home, PERSONA_DEMO="0", PERSONA_LEAST_FREE_BYTES="0") as stack:
+    def send() -> tuple[int, str]:
+        try:
+            status, headers, body = asked(
+                shop, "/api/v2/pipeline/ingest", key=shop.secret_key, method="POST", body=BATCH
+            )
+        except ConnectionError:
+            return 0, ""  # the web process itself is being started again
+        if status == 202:
+            acknowledged.append(json.loads(body)["batchId"])
+        return status, headers.get("retry-after", "")
 
-        def send() -> tuple[int, str]:
-            try:
-                status, headers, body = asked(
-                    stack, "/api/v2/pipeline/ingest", key=stack.secret_key, method="POST", body=BATCH
-                )
-            except ConnectionError:
-                return 0, ""  # the web process itself is being started again
-            if status == 202:
-                acknowledged.append(json.loads(body)["batchId"])
-            return status, headers.get("retry-after", "")
+    def applied(batch: str) -> bool:
+        status, _, body = asked(shop, f"/api/v2/pipeline/batches/{batch}", key=shop.secret_key)
+        return status == 200 and json.loads(body)["status"] == "applied"
 
-        def applied(batch: str) -> bool:
-            status, _, body = asked(stack, f"/api/v2/pipeline/batches/{batch}", key=stack.secret_key)
-            return status == 200 and json.loads(body)["status"] == "applied"
-
-        assert send()[0] == 202
-        with full(stack):
-            status, retry = until(lambda: answer if (answer := send())[0] not in (0, 202) else None, "a refusal")
-            assert status == 503
-            assert int(retry) > 0
-            assert alive(stack.supervisor)
-        until(lambda: send()[0] == 202, "batches to be taken again")
-        for batch in acknowledged:
-            until(lambda batch=batch: applied(batch), f"{batch} to be applied")  # type: ignore[misc]  # bound at once
+    assert send()[0] == 202
+    with full(shop):
+        status, retry = until(lambda: answer if (answer := send())[0] not in (0, 202) else None, "a refusal")
+        assert status == 503
+        assert int(retry) > 0
+        assert alive(shop.supervisor)
+    until(lambda: send()[0] == 202, "batches to be taken again")
+    for batch in acknowledged:
+        until(lambda batch=batch: applied(batch), f"{batch} to be applied")  # type: ignore[misc]  # bound at once
 
 
 def test_what_starts_on_a_full_disk_keeps_its_measurements_to_itself(tmp_path: Path) -> None:

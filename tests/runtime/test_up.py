@@ -136,8 +136,8 @@ def test_a_database_url_that_is_none_is_one_line(home: Path) -> None:
     assert len(said.splitlines()) == 1
 
 
-def test_an_unreachable_redis_is_one_line(home: Path) -> None:
-    said = refused(Stack(home, REDIS_URL="redis://:hush@127.0.0.1:1/0"))
+def test_an_unreachable_redis_is_one_line(home: Path, shop: Stack) -> None:
+    said = refused(Stack(home, DATABASE_URL=shop.database_url, REDIS_URL="redis://:hush@127.0.0.1:1/0"))
     assert "REDIS_URL cannot be used" in said.splitlines()[-1]
     assert "hush" not in said
 
@@ -149,8 +149,9 @@ def test_a_home_that_cannot_be_made_is_one_line(home: Path) -> None:
     assert "PERSONA_HOME" in said
 
 
-def test_a_number_that_is_none_is_one_line(home: Path) -> None:
-    assert refused(Stack(home, PERSONA_SHARDS="many")).splitlines()[-1].startswith("persona: PERSONA_SHARDS")
+def test_a_number_that_is_none_is_one_line(home: Path, shop: Stack) -> None:
+    said = refused(Stack(home, DATABASE_URL=shop.database_url, PERSONA_SHARDS="many"))
+    assert said.splitlines()[-1].startswith("persona: PERSONA_SHARDS")
 
 
 def test_a_database_of_ones_own_carries_the_queue_too(home: Path, shop: Stack) -> None:

@@ -130,7 +130,7 @@ def test_go_by_replace(tmp_path: Path) -> None:
     needs("go", "golang-go")
     (tmp_path / "main.go").write_text(GO)
     (tmp_path / "go.mod").write_text(
-        f"module example\n\ngo 1.19\n\nrequire persona.dev/go v0.1.0\n\nreplace persona.dev/go => \"{SDKS / 'go'}\"\n"
+        f'module example\n\ngo 1.19\n\nrequire persona.dev/go v0.1.0\n\nreplace persona.dev/go => "{SDKS / "go"}"\n'
     )
     run("go", "build", "-o", "program", ".", cwd=tmp_path)
     sends(["./program"], cwd=tmp_path)
