@@ -1,4 +1,4 @@
-"""The cases that say what the language means: cases/*.json, and refusals.json for what it does not accept."""
+"""The published cases say what the language means, and refusals.json what it does not accept."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,8 @@ from persona.lib.clock import MS_PER_DAY
 from segments.rules import INF, Row, Rule, RuleError, facts_from, parse, value, written
 
 HERE = Path(__file__).parent
-CASES = [case for file in sorted((HERE / "cases").glob("*.json")) for case in json.loads(file.read_text())]
+PUBLISHED = HERE.parent.parent / "sdks" / "conformance" / "rules"
+CASES = [case for file in sorted(PUBLISHED.glob("*.json")) for case in json.loads(file.read_text())]
 REFUSALS = json.loads((HERE / "refusals.json").read_text())
 
 
