@@ -9,8 +9,10 @@ import gzip
 import json
 import threading
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -33,6 +35,7 @@ class Asked:
     headers: Mapping[str, str]
     query: Mapping[str, list[str]]
     body: Any = None
+    packing: Any = None  # what compresses the stream that answers it
 
 
 @dataclass
@@ -46,6 +49,7 @@ class Seen:
     acknowledged: set[str] = field(default_factory=set)
     again: list[str] = field(default_factory=list)
     answered: int = 0
+    strayed: int = 0  # requests of addresses that nobody gave to a client
 
 
 class Scripted:
@@ -116,6 +120,7 @@ class Scripted:
             return await self._stream(writer, asked)
         if target.path == CONFIG:
             return await self._config(writer, asked)
+        self.seen.strayed += 1
         return await self._answer(writer, 404, {"code": "not_found"}, asked)
 
     async def _answer(
@@ -123,7 +128,14 @@ class Scripted:
     ) -> bool:
         content = b"" if body is None else json.dumps(body).encode()
         kind = "application/json" if status < 400 else "application/problem+json"
-        headers = {"Content-Type": kind, "Content-Length": str(len(content)), **_origin(asked), **(more or {})}
+        return await self._send(writer, status, content, asked, {"Content-Type": kind, **(more or {})})
+
+    async def _send(
+        self, writer: asyncio.StreamWriter, status: int, content: bytes, asked: Asked, more: Mapping[str, str]
+    ) -> bool:
+        if more.get("Content-Encoding") == "gzip":
+            content = gzip.compress(content)
+        headers = {"Content-Length": str(len(content)), **_origin(asked), **more}
         writer.write(_head(status, headers) + content)
         await writer.drain()
         return True
@@ -146,14 +158,12 @@ class Scripted:
     async def _ingested(self, writer: asyncio.StreamWriter, asked: Asked, step: Mapping[str, Any]) -> bool:
         batch = asked.body["batch"]
         self.seen.again += [event["messageId"] for event in batch if event["messageId"] in self.seen.acknowledged]
-        if step.get("hang"):
-            await asyncio.sleep(HELD_SECONDS)
         if step.get("cut"):
             if step["cut"] == "after":
                 self._store(batch)
             return False
-        if "html" in step:
-            return await self._page(writer, asked, step)
+        if (over := await self._strange(writer, asked, step)) is not None:
+            return over
         status = step.get("status", 202)
         if status != 202 and _concerns(step, batch):
             return await self._refuse(writer, asked, step)
@@ -164,7 +174,8 @@ class Scripted:
         if rejected:
             answer["rejected"] = len(rejected)
             answer["errors"] = [_error(place) for place in rejected]
-        return await self._answer(writer, 202, answer, asked)
+        more = {"Content-Encoding": "gzip"} if step.get("gzip") else {}
+        return await self._answer(writer, 202, step.get("answer", answer), asked, more)
 
     def _store(self, events: Sequence[dict[str, Any]]) -> None:
         known = {event["messageId"] for event in self.seen.stored}
@@ -174,21 +185,35 @@ class Scripted:
         status = step["status"]
         more = {"Retry-After": str(step["retryAfter"])} if "retryAfter" in step else {}
         body = {"status": status, "code": step.get("code", "refused"), "detail": "The case says so."}
-        return await self._answer(writer, status, body, asked, more)
+        return await self._answer(writer, status, step.get("answer", body), asked, more)
 
-    async def _page(self, writer: asyncio.StreamWriter, asked: Asked, step: Mapping[str, Any]) -> bool:
-        """What stands between a client and its server says so in its own words."""
-        content = str(step["html"]).encode()
-        headers = {"Content-Type": "text/html", "Content-Length": str(len(content)), **_origin(asked)}
-        writer.write(_head(step.get("status", 200), headers) + content)
-        await writer.drain()
-        return True
+    async def _strange(self, writer: asyncio.StreamWriter, asked: Asked, step: Mapping[str, Any]) -> bool | None:
+        """What stands between a client and its server says so in its own words. None: the case has nothing of that."""
+        page = {"Content-Type": step.get("type", "text/html")}
+        if step.get("hang"):
+            await asyncio.sleep(HELD_SECONDS)
+        if "html" in step:
+            content = str(step["html"]).encode() * step.get("times", 1)
+            return await self._send(writer, step.get("status", 200), content, asked, page)
+        if "redirect" in step:
+            return await self._send(writer, step["redirect"], b"", asked, {"Location": "/elsewhere"})
+        if "unzippable" in step:
+            headers = {"Content-Encoding": "gzip", "Content-Length": str(len(step["unzippable"])), **_origin(asked)}
+            writer.write(_head(202, headers) + step["unzippable"].encode())
+            return True
+        if "bytes" in step:
+            writer.write(step["bytes"].encode())
+            await writer.drain()
+            return False
+        if "drip" in step:
+            await _drip(writer, asked, step["drip"] / 1000)
+        return None
 
     async def _config(self, writer: asyncio.StreamWriter, asked: Asked) -> bool:
         self.seen.config.append(asked)
         step = self._next("config", len(self.seen.config) - 1)
-        if "html" in step:
-            return await self._page(writer, asked, step)
+        if (over := await self._strange(writer, asked, step)) is not None:
+            return over
         if step.get("status", 200) != 200:
             return await self._refuse(writer, asked, step)
         return await self._answer(writer, 200, step.get("body", QUIET_CONFIG), asked)
@@ -196,14 +221,16 @@ class Scripted:
     async def _stream(self, writer: asyncio.StreamWriter, asked: Asked) -> bool:
         self.seen.stream.append(asked)
         step = self._next("stream", len(self.seen.stream) - 1)
-        if "html" in step:
-            return await self._page(writer, asked, step)
+        if (over := await self._strange(writer, asked, step)) is not None:
+            return over
         if "status" in step:
             return await self._refuse(writer, asked, step)
         headers = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked", **_origin(asked)}
-        writer.write(_head(200, headers))
+        packed = {"Content-Encoding": "gzip"} if step.get("gzip") else {}
+        asked.packing = zlib.compressobj(wbits=zlib.MAX_WBITS | 16) if packed else None
+        writer.write(_head(200, {**headers, **packed}))
         for frame in step.get("frames", ()):
-            await self._frame(writer, step, frame)
+            await self._frame(writer, asked, step, frame)
         if step.get("then", "hold") == "hold":
             await asyncio.sleep(HELD_SECONDS)
         if step.get("then") == "end":
@@ -212,11 +239,15 @@ class Scripted:
             return True
         return False
 
-    async def _frame(self, writer: asyncio.StreamWriter, step: Mapping[str, Any], frame: Mapping[str, Any]) -> None:
+    async def _frame(
+        self, writer: asyncio.StreamWriter, asked: Asked, step: Mapping[str, Any], frame: Mapping[str, Any]
+    ) -> None:
         if "pause" in frame:
             await asyncio.sleep(frame["pause"] / 1000)
             return
         content = _frame_text(frame).replace("\n", step.get("newline", "\n")).encode()
+        if asked.packing:
+            content = asked.packing.compress(content) + asked.packing.flush(zlib.Z_SYNC_FLUSH)
         size = step.get("pieces", len(content))
         for start in range(0, len(content), size):
             piece = content[start : start + size]
@@ -227,9 +258,18 @@ class Scripted:
 
 def _frame_text(frame: Mapping[str, Any]) -> str:
     if "raw" in frame:
-        return str(frame["raw"])
+        return str(frame["raw"]) * int(frame.get("times", 1))
     lines = [f"{name}: {frame[name]}\n" for name in ("id", "event") if name in frame]
     return "".join(lines) + f"data: {json.dumps(frame.get('data', {}), ensure_ascii=False)}\n\n"
+
+
+async def _drip(writer: asyncio.StreamWriter, asked: Asked, seconds: float) -> None:
+    """An answer that begins like one of ours, goes on, a byte at a time, and has no end."""
+    writer.write(_head(202, {"Content-Type": "application/json", "Content-Length": "100000000", **_origin(asked)}))
+    for byte in chain(b'{"accepted": 1', repeat(ord(" "))):
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(seconds)
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:

@@ -1,6 +1,8 @@
 package persona
 
 import (
+	"errors"
+	"math"
 	"math/rand"
 	"net/http"
 	"strconv"
@@ -39,10 +41,11 @@ func (b *backoff) succeeded() { b.failures = 0 }
 func (b *backoff) after(header http.Header) time.Duration {
 	value := header.Get("Retry-After")
 	asked := time.Duration(0)
-	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds < longestOrder.Seconds() {
-		asked = time.Duration(seconds * float64(time.Second))
-	} else if err == nil {
-		asked = longestOrder
+	if seconds, err := strconv.ParseFloat(value, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		asked = time.Duration(math.Min(math.Max(seconds, 0), longestOrder.Seconds()) * float64(time.Second))
+		if math.IsNaN(seconds) {
+			asked = 0
+		}
 	} else if at, err := http.ParseTime(value); err == nil {
 		asked = time.Until(at)
 	}

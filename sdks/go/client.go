@@ -52,10 +52,8 @@ func New(key string, options Options) *Client {
 		options: options.withDefaults(), queue: nil, hurry: make(chan struct{}, 1), stop: stop, context: ctx,
 		subscriptions: map[*Subscription]bool{},
 	}
-	// A transport of its own: closing it closes this client's sockets, and nobody else's.
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	c.queue = newQueue(c.options.MaxQueue)
+	c.http = &http.Client{Transport: transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	c.queue = newQueue(c.options)
 	c.key.Store(key)
 	c.flags.Store(map[string]any{})
 	s := &sender{client: c, backoff: backoff{base: c.options.RetryBase, cap: c.options.RetryCap}, most: mostEvents}
@@ -64,6 +62,15 @@ func New(key string, options Options) *Client {
 		c.start(func() { c.follow(ctx) })
 	}
 	return c
+}
+
+// transport of its own: closing it closes this client's sockets, and nobody else's. The usual one may have been replaced
+// by something of the application's, whose sockets are not ours to close.
+func transport() http.RoundTripper {
+	if usual, ok := http.DefaultTransport.(*http.Transport); ok {
+		return usual.Clone()
+	}
+	return &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second}
 }
 
 func (c *Client) start(work func()) {
@@ -122,10 +129,7 @@ func (c *Client) put(event *Event) error {
 	if len(body) > mostEventBytes {
 		return ErrTooLarge
 	}
-	if !c.queue.add(waiting{name: event.label(), body: body}) {
-		return ErrFull
-	}
-	return nil
+	return c.queue.add(waiting{name: event.label(), body: body})
 }
 
 // SetKey is the next key of a rotation. What waits goes out with it at once.
@@ -177,8 +181,7 @@ func (c *Client) Close(ctx context.Context) error {
 	c.stop()
 	c.work.Wait()
 	c.http.CloseIdleConnections()
-	length, _, _, _ := c.queue.now()
-	for _, event := range c.queue.remove(length) {
+	for _, event := range c.queue.end() {
 		c.drop(event.name, ErrClosed.Error())
 	}
 	return err

@@ -4,15 +4,26 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"math"
 	"net/http"
 	"time"
 )
 
-const usualRefresh = 45 * time.Second
+const (
+	usualRefresh   = 45 * time.Second
+	longestRefresh = 24 * time.Hour
+)
 
 type configuration struct {
 	Flags        map[string]any `json:"flags"`
-	RefreshAfter float64        `json:"refreshAfter"` // seconds
+	RefreshAfter any            `json:"refreshAfter"` // seconds
+}
+
+func (c configuration) refresh() time.Duration {
+	if seconds, ok := c.RefreshAfter.(float64); ok && seconds > 0 {
+		return time.Duration(math.Min(seconds, longestRefresh.Seconds()) * float64(time.Second))
+	}
+	return usualRefresh
 }
 
 // Flags of the project as last heard; empty before, and without Options.Config.
@@ -38,9 +49,7 @@ func (c *Client) follow(ctx context.Context) {
 		if known, tag, ok := c.ask(ctx, etag); ok {
 			etag = tag
 			c.flags.Store(known.Flags)
-			if known.RefreshAfter > 0 {
-				refresh = time.Duration(known.RefreshAfter * float64(time.Second))
-			}
+			refresh = known.refresh()
 			if c.options.OnFlags != nil {
 				c.guard(func() { c.options.OnFlags(c.Flags()) })
 			}

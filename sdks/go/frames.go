@@ -1,36 +1,51 @@
 package persona
 
 import (
+	"errors"
 	"strings"
 	"unicode/utf8"
 )
 
-// frame is a server-sent event; hasID is false when it had none.
+// frame is a server-sent event; its id is empty when it had none.
 type frame struct {
 	event, data, id string
-	hasID           bool
 }
+
+const byteOrderMark = "\uFEFF"
+
+var errEndless = errors.New("a frame without end")
 
 // parser takes pieces of any size. A frame that no empty line has ended is never given.
 type parser struct {
 	text  string
 	lines []string
+	held  int  // bytes in them
+	begun bool // a mark of the byte order may stand before the first line alone
 }
 
-func (p *parser) feed(piece []byte) (frames []frame) {
+// feed fails when a frame is larger than any of the server's, and has no end.
+func (p *parser) feed(piece []byte) (frames []frame, err error) {
 	p.text += string(piece)
 	for {
 		line, ok := p.line()
 		if !ok {
-			return frames
+			break
 		}
+		if !p.begun {
+			line, p.begun = strings.TrimPrefix(line, byteOrderMark), true
+		}
+		p.held += len(line)
 		if line != "" {
 			p.lines = append(p.lines, line)
 		} else if len(p.lines) > 0 {
 			frames = append(frames, toFrame(p.lines))
-			p.lines = nil
+			p.lines, p.held = nil, 0
 		}
 	}
+	if p.held+len(p.text) > mostAnswer {
+		err = errEndless
+	}
+	return frames, err
 }
 
 // line is the next whole one, ended by LF, CR LF or CR; a CR at the very end may be half of the second.
@@ -62,7 +77,7 @@ func toFrame(lines []string) frame {
 		case name == "event":
 			f.event = value
 		case name == "id" && !strings.Contains(value, "\x00"):
-			f.id, f.hasID = value, true
+			f.id = value
 		}
 	}
 	f.data = strings.Join(data, "\n")

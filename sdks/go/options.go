@@ -22,6 +22,7 @@ type Options struct {
 	FlushAt       int           // so many events leave at once; 100
 	FlushInterval time.Duration // fewer leave after this time; 1 s
 	MaxQueue      int           // events kept while the server does not take them; beyond it the newest are refused; 10,000
+	MaxQueueBytes int           // their bytes as JSON, likewise; 32 MB
 	Timeout       time.Duration // of one request; 10 s
 	RetryBase     time.Duration // pauses after failures double from here, each by chance between nothing and that; 500 ms
 	RetryCap      time.Duration // up to here; 30 s
@@ -39,6 +40,7 @@ func (o Options) withDefaults() Options {
 	or(&o.FlushAt, 100)
 	or(&o.FlushInterval, time.Second)
 	or(&o.MaxQueue, 10_000)
+	or(&o.MaxQueueBytes, 32<<20)
 	or(&o.Timeout, 10*time.Second)
 	or(&o.RetryBase, 500*time.Millisecond)
 	or(&o.RetryCap, 30*time.Second)

@@ -9,15 +9,20 @@ type waiting struct {
 
 // queue holds events that wait to be sent, each encoded once. It is bounded; one sender takes from it, anybody adds.
 type queue struct {
-	lock           sync.Mutex
-	most           int
-	events         []waiting
-	added, removed int           // of all time: what a flush waits for
-	changed        chan struct{} // closed and replaced with every change
+	lock            sync.Mutex
+	most, mostBytes int
+	fullAt          int // so many make a batch
+	events          []waiting
+	bytes           int
+	ended           bool
+	added, removed  int           // of all time: what a flush waits for
+	changed         chan struct{} // closed and replaced when something leaves, when the first comes, when a batch is full
 }
 
-func newQueue(most int) *queue {
-	return &queue{most: most, changed: make(chan struct{})}
+func newQueue(options Options) *queue {
+	return &queue{
+		most: options.MaxQueue, mostBytes: options.MaxQueueBytes, fullAt: options.FlushAt, changed: make(chan struct{}),
+	}
 }
 
 // tell wakes all who wait; the lock is held.
@@ -26,17 +31,23 @@ func (q *queue) tell() {
 	q.changed = make(chan struct{})
 }
 
-// add is false when it is full.
-func (q *queue) add(event waiting) bool {
+// add fails with ErrFull or ErrClosed. To wake the sender for each event would cost more than the event.
+func (q *queue) add(event waiting) error {
 	q.lock.Lock()
 	defer q.lock.Unlock()
-	if len(q.events) >= q.most {
-		return false
+	if q.ended {
+		return ErrClosed
+	}
+	if len(q.events) >= q.most || q.bytes+len(event.body) > q.mostBytes {
+		return ErrFull
 	}
 	q.events = append(q.events, event)
+	q.bytes += len(event.body)
 	q.added++
-	q.tell()
-	return true
+	if len(q.events) == 1 || len(q.events) == q.fullAt {
+		q.tell()
+	}
+	return nil
 }
 
 // first is the oldest events that fit into one request. They stay until remove.
@@ -55,17 +66,27 @@ func (q *queue) first(most int) []waiting {
 }
 
 // remove says that the oldest count are done with.
-func (q *queue) remove(count int) []waiting {
+func (q *queue) remove(count int) {
 	q.lock.Lock()
 	defer q.lock.Unlock()
-	if count > len(q.events) {
-		count = len(q.events)
+	for place := range q.events[:count] {
+		q.bytes -= len(q.events[place].body)
+		q.events[place] = waiting{} // the array outlives it for a while
 	}
-	gone := append([]waiting(nil), q.events[:count]...)
-	q.events = append([]waiting(nil), q.events[count:]...)
+	q.events = q.events[count:]
 	q.removed += count
 	q.tell()
-	return gone
+}
+
+// end takes nothing more, and gives up what is left.
+func (q *queue) end() []waiting {
+	q.lock.Lock()
+	defer q.lock.Unlock()
+	left := q.events
+	q.ended, q.events, q.bytes = true, nil, 0
+	q.removed += len(left)
+	q.tell()
+	return left
 }
 
 // now is what there is, and a channel that is closed when that has changed.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"time"
 )
@@ -29,12 +30,20 @@ type sender struct {
 }
 
 type answer struct {
-	Accepted *int   `json:"accepted"`
-	Code     string `json:"code"`
-	Errors   []struct {
-		Index int    `json:"index"`
-		Code  string `json:"code"`
-	} `json:"errors"`
+	Accepted any `json:"accepted"`
+	Code     any `json:"code"`
+	Errors   any `json:"errors"`
+}
+
+// code is the server's word for what it refuses; a proxy answers whatever it likes.
+func (a answer) code() string {
+	code, _ := a.Code.(string)
+	return code
+}
+
+func (a answer) accepts() bool {
+	_, ok := a.Accepted.(float64)
+	return ok
 }
 
 func (s *sender) run(ctx context.Context) {
@@ -91,12 +100,12 @@ func (s *sender) understand(batch []waiting, response *http.Response, text []byt
 	if json.Unmarshal(text, &said) != nil {
 		said = answer{} // a proxy or a sign-in page answers whatever it likes
 	}
-	status, code := response.StatusCode, codeOf(said.Code, response.StatusCode)
+	status, code := response.StatusCode, codeOf(said.code(), response.StatusCode)
 	switch {
-	case status/100 == 2 && said.Accepted != nil:
+	case status/100 == 2 && said.accepts():
 		s.taken(batch, said)
 		return 0
-	case status == tooLarge || batchRefused[status] && said.Code != "":
+	case status == tooLarge || batchRefused[status] && said.code() != "":
 		s.refused(batch, code)
 		return 0
 	case status < 500 && !later[status]: // a key or an address that is wrong, or not our server
@@ -112,10 +121,14 @@ func (s *sender) taken(batch []waiting, said answer) {
 		s.most = mostEvents
 	}
 	s.client.queue.remove(len(batch))
-	for _, refusal := range said.Errors {
-		if refusal.Index >= 0 && refusal.Index < len(batch) {
-			or(&refusal.Code, "event.refused")
-			s.client.drop(batch[refusal.Index].name, refusal.Code)
+	refusals, _ := said.Errors.([]any)
+	for _, one := range refusals {
+		refusal, _ := one.(map[string]any)
+		index, ok := refusal["index"].(float64)
+		if ok && index >= 0 && int(index) < len(batch) && index == math.Trunc(index) {
+			code, _ := refusal["code"].(string)
+			or(&code, "event.refused")
+			s.client.drop(batch[int(index)].name, code)
 		}
 	}
 }
@@ -145,6 +158,9 @@ func requestBody(batch []waiting) []byte {
 }
 
 func codeOf(code string, status int) string {
+	if status/100 == 3 {
+		or(&code, "http.redirect")
+	}
 	or(&code, fmt.Sprintf("http.%d", status))
 	return code
 }

@@ -103,7 +103,7 @@ func (s *Subscription) listen(ctx context.Context) (time.Duration, bool) {
 		return s.backoff.next(), true
 	}
 	defer response.Body.Close()
-	if !strings.Contains(response.Header.Get("Content-Type"), "event-stream") {
+	if response.StatusCode/100 != 2 || !strings.Contains(response.Header.Get("Content-Type"), "event-stream") {
 		return s.refused(response)
 	}
 	s.read(ctx, response.Body, watchdog)
@@ -126,8 +126,8 @@ func (s *Subscription) open(ctx context.Context) (*http.Response, error) {
 func (s *Subscription) refused(response *http.Response) (time.Duration, bool) {
 	var said answer
 	text, err := io.ReadAll(io.LimitReader(response.Body, mostAnswer))
-	if err == nil && json.Unmarshal(text, &said) == nil && said.Code != "" && forGood[response.StatusCode] {
-		s.client.fail(said.Code)
+	if err == nil && json.Unmarshal(text, &said) == nil && said.code() != "" && forGood[response.StatusCode] {
+		s.client.fail(said.code())
 		return 0, false
 	}
 	return s.backoff.after(response.Header), true
@@ -139,13 +139,14 @@ func (s *Subscription) read(ctx context.Context, body io.Reader, watchdog *time.
 	for {
 		size, err := body.Read(piece)
 		watchdog.Reset(s.client.options.Watchdog)
-		for _, one := range frames.feed(piece[:size]) {
+		whole, endless := frames.feed(piece[:size])
+		for _, one := range whole {
 			if ctx.Err() != nil {
 				return
 			}
 			s.hear(one)
 		}
-		if err != nil {
+		if err != nil || endless != nil {
 			return
 		}
 	}
@@ -154,7 +155,7 @@ func (s *Subscription) read(ctx context.Context, body io.Reader, watchdog *time.
 func (s *Subscription) hear(f frame) {
 	s.backoff.succeeded()
 	s.understand(f)
-	if f.hasID { // behind the call: what the application has not seen comes again
+	if _, err := place(f.id); err == nil { // behind the call: what the application has not seen comes again
 		s.lock.Lock()
 		s.cursor = f.id
 		s.lock.Unlock()
@@ -164,24 +165,30 @@ func (s *Subscription) hear(f frame) {
 func (s *Subscription) understand(f frame) {
 	switch f.event {
 	case "reset":
-		var place struct{ Oldest, Head int64 }
-		if json.Unmarshal([]byte(f.data), &place) != nil {
+		var to struct{ Oldest, Head *int64 }
+		if json.Unmarshal([]byte(f.data), &to) != nil || to.Oldest == nil || to.Head == nil {
 			return // not what this server sends: what follows still counts
 		}
-		s.told = place.Oldest - 1
+		s.told = *to.Oldest - 1
 		if s.filter.OnReset != nil {
-			s.client.guard(func() { s.filter.OnReset(place.Oldest, place.Head) })
+			s.client.guard(func() { s.filter.OnReset(*to.Oldest, *to.Head) })
 		}
 	case "segment.updated":
 		change := Change{Data: json.RawMessage(f.data)}
 		var err error
-		if change.Seq, err = strconv.ParseInt(f.id, 10, 64); err != nil || change.Seq <= s.told {
+		if change.Seq, err = place(f.id); err != nil || change.Seq <= s.told {
 			return
 		}
-		if json.Unmarshal(change.Data, &change) != nil {
+		if json.Unmarshal(change.Data, &change) != nil || change.Profile == "" || change.Persona == "" || change.Op == "" {
 			return
 		}
 		s.told = change.Seq
 		s.client.guard(func() { s.call(change) })
 	}
+}
+
+// place in the log: a number without a sign.
+func place(id string) (int64, error) {
+	number, err := strconv.ParseUint(id, 10, 63)
+	return int64(number), err
 }

@@ -8,22 +8,18 @@ import { Subscription } from "./subscription.js";
 const SAMPLED = ["track", "page", "screen"]; // never what says who somebody is
 const nothing = () => {};
 
-export const messageId = () => {
-  if (crypto.randomUUID) return crypto.randomUUID(); // only in secure contexts
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-};
 
 // What browser and server have in common. A place to keep things is {read(), write(value)}.
 // fault(error): an exception of the application's own callbacks, which must not end what goes on here.
 export class Client {
-  constructor(key, { url, fetch, unref, places, changed, fault, ...given }) {
+  constructor(key, { url, fetch, unref, places, changed, fault, messageId, byteLength, ...given }) {
+    Object.assign(this, { messageId, byteLength });
     this.options = { ...DEFAULTS, onDrop: nothing, onError: nothing, ...given };
     this.places = places;
     this.fault = fault;
     this.subscriptions = [];
     this.http = new Http({ url, key, timeoutMs: this.options.timeoutMs, fetch, unref });
-    this.queue = new Queue(this.options.maxQueue, changed);
+    this.queue = new Queue(this.options.maxQueue, this.options.maxQueueBytes, changed);
     this.config = new Config({ http: this.http, kept: places("config"), told: (body) => this.configured(body) });
     this.sender = new Sender({
       queue: this.queue, options: this.options, http: this.http, context: () => this.context(),
@@ -53,9 +49,9 @@ export class Client {
 
   // False when the event was given up; a sampled one is not.
   put(type, name, fields) {
-    const { sampleRate = 1 } = this.config.flags;
-    const event = { type, messageId: messageId(), timestamp: new Date().toISOString(), ...fields };
-    if (SAMPLED.includes(type) && share(this.sampledBy(event)) >= sampleRate) return true;
+    const { sampleRate } = this.config.flags;
+    const event = { type, messageId: this.messageId(), timestamp: new Date().toISOString(), ...fields };
+    if (typeof sampleRate === "number" && SAMPLED.includes(type) && share(this.sampledBy(event)) >= sampleRate) return true;
     const refusal = this.closed ? "client.closed" : this.refusal(name, event);
     if (refusal) this.dropped(name, refusal);
     else this.sender.wake();
@@ -70,7 +66,7 @@ export class Client {
     } catch (error) { // a circle, a BigInt, a toJSON that throws
       return "event.not_json";
     }
-    const size = new TextEncoder().encode(body).length;
+    const size = this.byteLength(body);
     if (size > MOST_EVENT_BYTES) return "event.too_large";
     return this.queue.add({ name, id: event.messageId, body, size }) ? null : "queue.full";
   }

@@ -1,5 +1,7 @@
 import { CONFIG } from "./limits.js";
 
+const USUAL = 45, LONGEST = 86_400; // seconds
+
 // The project's configuration for SDKs, asked for again every `refreshAfter` seconds. `told` hears each change.
 export class Config {
   constructor({ http, kept, told }) {
@@ -17,14 +19,15 @@ export class Config {
     try {
       const { etag } = this.known;
       const response = await this.http.request(CONFIG, { method: "GET", headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store" });
-      if (response.ok && response.body.flags) {
+      const { flags } = response.body;
+      if (response.ok && flags && typeof flags === "object") {
         this.known = { etag: response.headers.get("etag"), body: response.body };
         this.kept.write(this.known);
         this.told(this.known.body);
       }
     } catch (error) { // no answer: what was known goes on to hold
     }
-    const seconds = (this.known.body && this.known.body.refreshAfter) || 45;
+    const seconds = positive(this.known.body && this.known.body.refreshAfter, USUAL, LONGEST);
     if (!this.http.ended) this.timer = this.http.later(() => this.refresh(), seconds * 1000);
   }
 
@@ -32,6 +35,9 @@ export class Config {
     clearTimeout(this.timer);
   }
 }
+
+// What an answer gives as a number, when it is one.
+export const positive = (value, usual, most) => (typeof value === "number" && value > 0 ? Math.min(value, most) : usual);
 
 // The id as a share of 1: the same answer for the same profile, in every SDK. FNV-1a, then mixed as MurmurHash3 ends: by
 // itself FNV leaves ids that differ in their last digit beside each other.

@@ -1,26 +1,37 @@
+import { MOST_ANSWER } from "./limits.js";
+
 // Server-sent events, as the HTML standard defines them: text in pieces of any size, frames out.
-// A frame that no empty line has ended is never given.
+// A frame that no empty line has ended is never given; `endless` says that one will not be.
 export class Parser {
   constructor() {
     this.text = "";
     this.lines = [];
+    this.held = 0; // letters in them
   }
 
   feed(piece) {
-    const frames = [];
+    const frames = [], end = /\r\n|\n|\r(?=[^])/g; // a CR at the very end may be half of the first
+    end.lastIndex = Math.max(this.text.length - 1, 0);
     this.text += piece;
-    let end;
-    // A CR at the very end may be half of the second.
-    while ((end = /\r\n|\n|\r(?=[^])/.exec(this.text))) {
-      const line = this.text.slice(0, end.index);
-      this.text = this.text.slice(end.index + end[0].length);
+    let start = 0, found;
+    while ((found = end.exec(this.text))) {
+      const line = this.text.slice(start, found.index);
+      start = end.lastIndex;
+      this.held += line.length;
       if (line) this.lines.push(line);
       else if (this.lines.length) {
         frames.push(toFrame(this.lines));
         this.lines = [];
+        this.held = 0;
       }
     }
+    this.text = this.text.slice(start);
     return frames;
+  }
+
+  // Larger than any frame of the server's, and no end of it.
+  get endless() {
+    return this.held + this.text.length > MOST_ANSWER;
   }
 }
 

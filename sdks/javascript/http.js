@@ -1,3 +1,9 @@
+import { MOST_ANSWER } from "./limits.js";
+
+const LONGEST = 2 ** 31 - 1; // beyond it a timer fires at once
+
+export const after = (milliseconds, act) => setTimeout(act, Math.min(milliseconds, LONGEST));
+
 // fetch with the key, a time limit, and an end that wakes whatever waits.
 export class Http {
   constructor({ url, key, timeoutMs, fetch, unref = (timer) => timer }) {
@@ -14,20 +20,21 @@ export class Http {
   async request(path, { headers, body, ...more }) {
     const abort = new AbortController();
     this.open.add(abort);
-    const timer = setTimeout(() => abort.abort(), this.timeoutMs);
+    const timer = after(this.timeoutMs, () => abort.abort());
     try {
       const type = body === undefined ? {} : { "Content-Type": "application/json" };
-      const options = { ...more, body, headers: this.headers({ ...type, ...headers }), signal: abort.signal };
+      const options = { ...more, body, headers: this.headers({ ...type, ...headers }), signal: abort.signal, redirect: "manual" };
       const response = await this.fetch(this.url + path, options);
-      return { ok: response.ok, status: response.status, headers: response.headers, body: object(await response.text()) };
+      return { ok: response.ok, status: response.status, headers: response.headers, body: await object(response) };
     } finally {
       clearTimeout(timer);
+      abort.abort(); // whatever of it was not read
       this.open.delete(abort);
     }
   }
 
   later(act, milliseconds) {
-    return this.unref(setTimeout(act, milliseconds));
+    return this.unref(after(milliseconds, act));
   }
 
   sleep(milliseconds) {
@@ -51,12 +58,23 @@ export class Http {
   }
 }
 
-// A proxy or a hotel's sign-in page answers whatever it likes.
-export const object = (text) => {
+// What the JSON of an answer says: a proxy or a hotel's sign-in page answers whatever it likes.
+export const object = async (response) => {
+  const text = await read(response);
   try {
     const value = JSON.parse(text);
     return value && typeof value === "object" ? value : {};
   } catch (error) {
     return {};
+  }
+};
+
+const read = async ({ body }) => {
+  const reader = body ? body.getReader() : { read: () => ({ done: true }) }, decoder = new TextDecoder();
+  for (let text = ""; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return text;
+    text += decoder.decode(value, { stream: true });
+    if (text.length > MOST_ANSWER) throw new Error("an answer without end");
   }
 };

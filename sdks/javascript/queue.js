@@ -4,10 +4,10 @@ const ENVELOPE = 4_096; // bytes around the events of a request
 
 // Events that wait to be sent, each encoded once: {name, id, body, size}. `changed` is called after every change.
 export class Queue {
-  constructor(most, changed = () => {}) {
-    this.most = most;
-    this.changed = changed;
+  constructor(most, mostBytes, changed = () => {}) {
+    Object.assign(this, { most, mostBytes, changed });
     this.events = [];
+    this.bytes = 0;
     this.added = this.removed = 0; // of all time: what a flush waits for
   }
 
@@ -17,8 +17,9 @@ export class Queue {
 
   // False when it is full: the newest are refused.
   add(event) {
-    if (this.events.length >= this.most) return false;
+    if (this.events.length >= this.most || this.bytes + event.size > this.mostBytes) return false;
     this.events.push(event);
+    this.bytes += event.size;
     this.added++;
     this.changed();
     return true;
@@ -40,6 +41,7 @@ export class Queue {
   remove(batch) {
     const gone = new Set(batch), before = this.events.length;
     this.events = this.events.filter((event) => !gone.has(event));
+    this.bytes = this.events.reduce((sum, { size }) => sum + size, 0);
     this.removed += before - this.events.length;
     this.changed();
   }

@@ -1,10 +1,13 @@
 import { Backoff, retryAfter } from "./backoff.js";
+import { after } from "./http.js";
 import { INGEST, MOST_EVENTS } from "./limits.js";
 
 const LATER = [408, 425, 429]; // of those that say the client is wrong
 const TOO_LARGE = 413; // said by proxies, too
 const BATCH_REFUSED = [400, 415, 422];
 const KEEPALIVE_BYTES = 60_000; // a browser lets requests of 64 KB together outlive their page
+
+const word = (value) => (typeof value === "string" ? value : "");
 
 // Sends batches in order, each until it is taken or refused for good.
 // dropped(name, code): an event was given up; failed(code): something an operator should know.
@@ -74,9 +77,9 @@ export class Sender {
   }
 
   understand(batch, { ok, status, headers, body }) {
-    const code = body.code || `http.${status}`;
-    if (ok && "accepted" in body) return this.taken(batch, body);
-    if (status === TOO_LARGE || (body.code && BATCH_REFUSED.includes(status))) return this.refused(batch, code);
+    const said = word(body.code), code = said || (status < 400 && !ok ? "http.redirect" : `http.${status}`);
+    if (ok && typeof body.accepted === "number") return this.taken(batch, body);
+    if (status === TOO_LARGE || (said && BATCH_REFUSED.includes(status))) return this.refused(batch, code);
     if (status < 500 && !LATER.includes(status)) this.failed(code); // a key or an address that is wrong, or not our server
     return retryAfter(headers.get("retry-after")) || this.backoff.next();
   }
@@ -92,8 +95,9 @@ export class Sender {
     this.backoff.succeeded();
     this.most = Math.min(this.most * 2, MOST_EVENTS);
     this.queue.remove(batch);
-    for (const { index, code } of errors || []) {
-      if (batch[index]) this.dropped(batch[index].name, code || "event.refused");
+    for (const error of Array.isArray(errors) ? errors : []) {
+      const { index, code } = error || {}, event = Number.isInteger(index) && batch[index];
+      if (event) this.dropped(event.name, word(code) || "event.refused");
     }
     return 0;
   }
@@ -114,7 +118,7 @@ export class Sender {
     if (this.queue.removed >= goal) return Promise.resolve(true);
     this.hurriedTo = Math.max(this.hurriedTo, goal);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), milliseconds);
+      const timer = after(milliseconds, () => resolve(false));
       this.waiting.push({ goal, done: () => (clearTimeout(timer), resolve(true)) });
       this.wake();
     });

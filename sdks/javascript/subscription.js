@@ -1,9 +1,11 @@
 import { Backoff, retryAfter } from "./backoff.js";
 import { Parser } from "./frames.js";
-import { object } from "./http.js";
+import { after, object } from "./http.js";
 import { STREAM } from "./limits.js";
 
 const FOR_GOOD = [400, 401, 403, 404];
+const NAMED = ["profile", "persona", "op"]; // what every change says
+const isPlace = (id) => /^\d+$/.test(id);
 
 // One open stream, opened again behind the last id whenever it ends. `change` is called in order, each change once.
 // kept: {read(), write(id)}: where the place is remembered. error(code): the server refuses for good; it has ended.
@@ -32,7 +34,7 @@ export class Subscription {
       }
       if (pause === null) return void (this.closed = true);
       if (!this.closed) await new Promise((resolve) => {
-        const timer = setTimeout(resolve, pause);
+        const timer = after(pause, resolve);
         this.wake = () => (clearTimeout(timer), resolve());
       });
     }
@@ -41,14 +43,14 @@ export class Subscription {
   // One connection. The milliseconds before the next, null when there is to be none.
   async listen() {
     const abort = (this.abort = new AbortController());
-    const guard = () => setTimeout(() => abort.abort(), this.options.watchdogMs);
+    const guard = () => after(this.options.watchdogMs, () => abort.abort());
     let watchdog = guard();
     try {
       const query = new URLSearchParams(this.personas.map((persona) => ["persona", persona])).toString();
       const place = this.kept.read();
       const headers = this.http.headers({ Accept: "text/event-stream", ...(place ? { "Last-Event-ID": place } : {}) });
       const address = this.http.url + STREAM + (query && "?" + query);
-      const response = await this.http.fetch(address, { headers, signal: abort.signal, cache: "no-store" });
+      const response = await this.http.fetch(address, { headers, signal: abort.signal, cache: "no-store", redirect: "manual" });
       if (!response.ok) return await this.refused(response);
       if (!/event-stream/.test(response.headers.get("content-type"))) return this.backoff.next(); // not our server
       const reader = response.body.getReader(), decoder = new TextDecoder(), parser = new Parser();
@@ -58,6 +60,7 @@ export class Subscription {
         clearTimeout(watchdog);
         watchdog = guard();
         parser.feed(decoder.decode(value, { stream: true })).forEach((frame) => this.closed || this.hear(frame));
+        if (parser.endless) return this.backoff.next();
       }
     } finally {
       clearTimeout(watchdog);
@@ -66,8 +69,8 @@ export class Subscription {
   }
 
   async refused(response) {
-    const { code } = object(await response.text());
-    if (!code || !FOR_GOOD.includes(response.status)) return retryAfter(response.headers.get("retry-after")) || this.backoff.next();
+    const { code } = await object(response);
+    if (!code || typeof code !== "string" || !FOR_GOOD.includes(response.status)) return retryAfter(response.headers.get("retry-after")) || this.backoff.next();
     this.error(code);
     return null;
   }
@@ -79,16 +82,18 @@ export class Subscription {
     } catch (error) { // a fault of the application, or not what this server sends: what follows still counts
       this.fault(error);
     }
-    if (frame.id !== null) this.kept.write(frame.id); // behind the call: what was not seen comes again
+    if (isPlace(frame.id)) this.kept.write(frame.id); // behind the call: what was not seen comes again
   }
 
   understand({ event, id, data }) {
     if (event === "reset") {
-      const place = JSON.parse(data);
-      this.told = place.oldest - 1;
-      this.reset(place.oldest, place.head);
-    } else if (event === "segment.updated" && Number(id) > this.told) {
+      const { oldest, head } = JSON.parse(data);
+      if (!Number.isInteger(oldest) || !Number.isInteger(head)) throw new TypeError(`no reset: ${data}`);
+      this.told = oldest - 1;
+      this.reset(oldest, head);
+    } else if (event === "segment.updated" && isPlace(id) && Number(id) > this.told) {
       const change = JSON.parse(data);
+      if (NAMED.some((name) => typeof change[name] !== "string")) throw new TypeError(`no change: ${data}`);
       this.told = Number(id);
       this.change({ seq: this.told, ...change });
     }

@@ -36,7 +36,12 @@ def page(live_server: Any, chromium: Chromium, project: Project, bob: User) -> I
 def arrives(page: Chromium) -> None:
     """What the page sends is applied, and the page shows it."""
     page.run(SEND)
-    page.wait(lambda: living.settle() or page.run(STATE) == "Arrived", "the first event")
+
+    def arrived() -> bool:
+        living.settle()
+        return bool(page.run(STATE) == "Arrived")
+
+    page.wait(arrived, "the first event")
     assert "page_viewed" in page.run(ROWS)
     assert page.faults == []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.browser.chromium import Chromium
 from tests.sdks.site import Site
 
-PAGE = "<!doctype html><script src='/sdk.js'></script><script src='/driver.js'></script>"
+PAGE = "<!doctype html><script src='/sdk.js'></script><script src='/driver.js' type='module'></script>"
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def play(chromium: Chromium, url: str, case: str) -> object:
     """Each case in a page of its own, that remembers nothing of the last."""
     chromium.call("Storage.clearDataForOrigin", origin=url, storageTypes="all")
     chromium.open(f"{url}/")
-    return chromium.run(f"play({case})")
+    return chromium.run(f"playCase({case})")
 
 
 if __name__ == "__main__":

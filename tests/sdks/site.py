@@ -12,6 +12,7 @@ FILES = {
     "/sdk.js": ROOT / "static" / "assets" / "sdk.js",
     "/persona.mjs": SDKS / "browser" / "dist" / "persona.mjs",
     "/driver.js": SDKS / "browser" / "conformance" / "driver.js",
+    "/player.js": SDKS / "conformance" / "player.js",
 }
 NOTHING = b"<!doctype html><title>another page</title>"
 

@@ -1,20 +1,28 @@
-import { Client, messageId } from "../../javascript/client.js";
-import { share } from "../../javascript/config.js";
+import { Client } from "../../javascript/client.js";
+import { positive, share } from "../../javascript/config.js";
 import { Outbox } from "./outbox.js";
 import { place } from "./places.js";
 
 export const VERSION = "0.1.0";
 const SOON = 100; // the first event of a page does not wait for others
 
-const LIMITS = { flushAt: 20, maxQueue: 1_000 };
+const LIMITS = { flushAt: 20, maxQueue: 1_000, maxQueueBytes: 4 << 20 };
+const DAY = 86_400_000;
 
-// One page's client. options: url, flushAt, flushIntervalMs, maxQueue, consent ("granted", "wait", "denied"),
+const messageId = () => {
+  if (crypto.randomUUID) return crypto.randomUUID(); // only in secure contexts
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+};
+
+// One page's client. options: url, flushAt, flushIntervalMs, maxQueue, maxQueueBytes, consent ("granted", "wait", "denied"),
 // doNotTrack (heed the browser's wish), onDrop(name, code), onError(code), onFlags(flags).
 export class Browser extends Client {
   constructor(key, options) {
     const prefix = `persona.${share(key).toString(36).slice(2, 10)}.`; // two projects on one page do not meet
     super(key, {
-      ...LIMITS, ...options, fetch: (...request) => fetch(...request), changed: () => this.changedSoon(),
+      ...LIMITS, ...options, messageId, byteLength: (text) => new TextEncoder().encode(text).length,
+      fetch: (...request) => fetch(...request), changed: () => this.changedSoon(),
       fault: (error) => setTimeout(() => { throw error; }), // seen by whoever watches errors; what follows goes on
       places: (name) => /^place/.test(name) ? place(prefix + name, undefined, "sessionStorage") : place(prefix + name, () => this.keeping),
     });
@@ -126,7 +134,7 @@ export class Browser extends Client {
   }
 
   interval(body) {
-    if (this.followsConfig) this.options.flushIntervalMs = this.sentOnce ? (body && body.flushIntervalMs) || 15_000 : SOON;
+    if (this.followsConfig) this.options.flushIntervalMs = this.sentOnce ? positive(body && body.flushIntervalMs, 15_000, DAY) : SOON;
   }
 
   // --- a page that may end at any moment ---
@@ -176,11 +184,19 @@ export class Browser extends Client {
 
   // By the back button. What another tab has adopted meanwhile is that one's to send.
   back() {
-    const mine = new Set(this.outbox.kept().map(({ id }) => id));
-    this.queue.remove(this.queue.events.filter(({ id }) => !mine.has(id)));
+    const taken = this.outbox.taken();
+    this.queue.remove(this.queue.events.filter(({ id }) => taken.has(id)));
     this.outbox.enter();
     this.save();
     this.sender.wake();
+  }
+
+  // Another client of the same page and key takes over: gives it what waits.
+  retire() {
+    const left = this.queue.events;
+    this.queue.events = []; // not dropped: neither `onDrop` nor a flush hears of it
+    this.close(0);
+    return left;
   }
 
   async close(milliseconds) {

@@ -2,6 +2,7 @@ import { names, place } from "./places.js";
 
 const SILENT = 150_000; // without locks: a tab that has said nothing for so long has crashed (timers in the back rest for a minute)
 const BEAT = 20_000;
+const ROOM = 2_000_000; // letters; browsers give an origin five million, and others keep things there too
 
 // What one tab has tracked and not yet delivered, kept so that a tab which ends in the middle loses nothing: another one
 // on the same origin adopts it, at once or when its page loads. Whatever is sent twice by that has the same ids and is
@@ -12,7 +13,7 @@ export class Outbox {
     this.name = prefix + tab;
     this.mine = place(this.name);
     this.take = take;
-    this.events = [];
+    this.events = this.saved = [];
   }
 
   // The page is there (again). Holds a lock as long as it lives: the browser itself says who is gone.
@@ -32,15 +33,19 @@ export class Outbox {
     this.leaving = null;
   }
 
+  // All for which there is room, the oldest first.
   save(events, at = Date.now()) {
+    let room = ROOM;
     this.events = events;
-    if (events.length) this.mine.write({ at, events });
-    else this.mine.forget();
+    this.saved = events.filter(({ size }) => (room -= size) > 0);
+    if (!this.saved.length) this.mine.forget();
+    while (this.saved.length && !this.mine.write({ at, events: this.saved })) this.saved = this.saved.slice(0, this.saved.length >> 1);
   }
 
-  // What is still mine after a while away.
-  kept() {
-    return (this.mine.read() || { events: [] }).events;
+  // What another tab has adopted while this one was away.
+  taken() {
+    const kept = new Set((this.mine.read() || { events: [] }).events.map(({ id }) => id));
+    return new Set(this.saved.map(({ id }) => id).filter((id) => !kept.has(id)));
   }
 
   // What tabs that are gone have left; a tab that is still there is waited for.

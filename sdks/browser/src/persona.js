@@ -13,8 +13,9 @@ const DEEDS = ["track", "identify", "page", "alias", "reset", "flush", "subscrib
 export const persona = {
   version: VERSION,
   init(key, options = {}) {
-    if (client) client.close();
+    const left = client && client.http.key === key && !client.closed ? client.retire() : client && client.close() && [];
     client = new Browser(key, { url: home, ...options });
+    if (left && !client.refusing) client.adopted(left);
     const waiting = early;
     early = [];
     waiting.forEach(([deed, given]) => client[deed](...given));

@@ -19,13 +19,15 @@ export const place = (name, allowed = () => true, area = "localStorage") => ({
       return null;
     }
   },
+  // False when it was for memory alone although it might be on the device.
   write(value) {
     memory[name] = value;
-    if (!allowed()) return;
+    if (!allowed()) return true;
     try {
       storage(area).setItem(name, JSON.stringify(value));
-      delete memory[name];
-    } catch (error) { // in memory alone, then
+      return delete memory[name];
+    } catch (error) {
+      return false;
     }
   },
   forget() {

@@ -35,8 +35,8 @@ type step struct {
 }
 
 type options struct {
-	FlushAt, MaxQueue, FlushIntervalMs, TimeoutMs, RetryBaseMs, RetryCapMs, WatchdogMs int
-	Config                                                                             bool
+	FlushAt, MaxQueue, MaxQueueBytes, FlushIntervalMs, TimeoutMs, RetryBaseMs, RetryCapMs, WatchdogMs int
+	Config                                                                                            bool
 }
 
 type script struct {
@@ -56,12 +56,13 @@ type reset struct {
 }
 
 type heard struct {
-	lock    sync.Mutex
-	Dropped []dropped        `json:"dropped"`
-	Errors  []string         `json:"errors"`
-	Changes []int64          `json:"changes"`
-	Resets  []reset          `json:"resets"`
-	Flags   []map[string]any `json:"flags"`
+	lock     sync.Mutex
+	Dropped  []dropped        `json:"dropped"`
+	Errors   []string         `json:"errors"`
+	Changes  []int64          `json:"changes"`
+	Profiles []string         `json:"profiles"`
+	Resets   []reset          `json:"resets"`
+	Flags    []map[string]any `json:"flags"`
 }
 
 func (h *heard) note(what func()) {
@@ -101,9 +102,9 @@ func main() {
 }
 
 func play(s script) *heard {
-	h := &heard{Dropped: []dropped{}, Errors: []string{}, Changes: []int64{}, Resets: []reset{}, Flags: []map[string]any{}}
+	h := &heard{Dropped: []dropped{}, Errors: []string{}, Changes: []int64{}, Profiles: []string{}, Resets: []reset{}, Flags: []map[string]any{}}
 	options := persona.Options{
-		URL: s.URL, FlushAt: s.Options.FlushAt, MaxQueue: s.Options.MaxQueue, Config: s.Options.Config,
+		URL: s.URL, FlushAt: s.Options.FlushAt, MaxQueue: s.Options.MaxQueue, MaxQueueBytes: s.Options.MaxQueueBytes, Config: s.Options.Config,
 		FlushInterval: milliseconds(s.Options.FlushIntervalMs), Timeout: milliseconds(s.Options.TimeoutMs),
 		RetryBase: milliseconds(s.Options.RetryBaseMs), RetryCap: milliseconds(s.Options.RetryCapMs),
 		Watchdog: milliseconds(s.Options.WatchdogMs),
@@ -127,7 +128,7 @@ func play(s script) *heard {
 			onReset := func(oldest, head int64) { h.note(func() { h.Resets = append(h.Resets, reset{oldest, head}) }) }
 			filter := persona.Filter{Personas: *one.Subscribe, Cursor: one.Cursor, OnReset: onReset}
 			subscription, _ = client.Subscribe(context.Background(), filter, func(change persona.Change) {
-				h.note(func() { h.Changes = append(h.Changes, change.Seq) })
+				h.note(func() { h.Changes, h.Profiles = append(h.Changes, change.Seq), append(h.Profiles, change.Profile) })
 			})
 		case one.Until != nil:
 			until(one.Until, h.counts)

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { Client } from "../../javascript/client.js";
 
 export const VERSION = "0.1.0";
@@ -11,8 +12,9 @@ export class Persona extends Client {
     const places = new Map();
     super(key, {
       ...options, url, fetch: (...request) => fetch(...request),
+      messageId: randomUUID, byteLength: Buffer.byteLength,
       unref: (timer) => timer.unref(), // a process that has nothing else to do ends, by way of `beforeExit`
-      fault: (error) => console.error("persona: a callback of the application failed:", error),
+      fault: (error) => console.error("persona: in a callback or in what came:", error),
       places: (name) => places.get(name) || places.set(name, place()).get(name),
     });
     this.library = { name: "@persona/node", version: VERSION };

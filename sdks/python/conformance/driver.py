@@ -18,7 +18,8 @@ class Application:
     """What hears the SDK's callbacks."""
 
     def __init__(self) -> None:
-        self.heard: dict[str, list[Any]] = {"dropped": [], "errors": [], "changes": [], "resets": [], "flags": []}
+        kinds = ("dropped", "errors", "changes", "profiles", "resets", "flags")
+        self.heard: dict[str, list[Any]] = {kind: [] for kind in kinds}
 
     def dropped(self, name: str, code: str) -> None:
         self.heard["dropped"].append({"event": name, "code": code})
@@ -28,6 +29,7 @@ class Application:
 
     def change(self, change: Change) -> None:
         self.heard["changes"].append(change.seq)
+        self.heard["profiles"].append(change.profile)
 
     def reset(self, oldest: int, head: int) -> None:
         self.heard["resets"].append({"oldest": oldest, "head": head})

@@ -1,5 +1,6 @@
 """How long to wait before trying again."""
 
+import math
 import random
 from email.utils import parsedate_to_datetime
 from time import time
@@ -33,6 +34,6 @@ def retry_after(value: str | None) -> float:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(value).timestamp() - time()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return 0.0
-    return min(max(seconds, 0.0), LONGEST_ORDER)
+    return 0.0 if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_ORDER)

@@ -1,24 +1,19 @@
 """The whole surface: what an application calls."""
 
-import atexit
-import json
 import logging
-import os
-import uuid
-import weakref
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
+from persona_sdk import ending
 from persona_sdk.config import Config
 from persona_sdk.connection import Connection
-from persona_sdk.options import MOST_EVENT_BYTES, Options
+from persona_sdk.event import SAMPLED, NotJson, build, encoded
+from persona_sdk.options import MOST_EVENT_BYTES, MOST_EVENTS, Options
 from persona_sdk.queue import Queue, Waiting
 from persona_sdk.sampling import share
 from persona_sdk.sender import Sender
 from persona_sdk.stream import Change, Subscription
 
-SAMPLED = frozenset({"track", "page", "screen"})  # never what says who somebody is
 log = logging.getLogger("persona_sdk")
 EXIT_MS = 5_000.0  # how long a program that ends waits for what it has tracked
 
@@ -51,10 +46,11 @@ class Persona:
         self._subscriptions: list[Subscription] = []
         self._closed = False
         self._start()
-        _living.add(self)
+        ending.begin(self)
 
     def _start(self) -> None:
-        self._queue = Queue(self._options.max_queue)
+        options = self._options
+        self._queue = Queue(options.max_queue, options.max_queue_bytes, min(options.flush_at, MOST_EVENTS))
         self._sender = Sender(self._queue, self._options, self._connection(), dropped=self._drop, failed=self._fail)
         if self._asks:
             self._config = Config(self._connection(), self._options, told=self._flagged)
@@ -99,54 +95,31 @@ class Persona:
         """`previous_id` is `user_id` from now on."""
         return self._put("alias", "alias", {"previousId": previous_id}, user_id=user_id, **more)
 
-    def _put(
-        self,
-        kind: str,
-        name: str,
-        fields: Mapping[str, Any],
-        *,
-        user_id: str | None = None,
-        anonymous_id: str | None = None,
-        timestamp: datetime | None = None,
-        context: Mapping[str, Any] | None = None,
-        message_id: str | None = None,
-    ) -> bool:
-        given = {"userId": user_id, "anonymousId": anonymous_id, "context": dict(context) if context else None}
-        event = {
-            "type": kind,
-            "messageId": message_id or str(uuid.uuid4()),
-            "timestamp": _instant(timestamp or datetime.now(timezone.utc)),
-            **fields,
-            **{name: value for name, value in given.items() if value is not None},
-        }
-        if self._sampled_out(event):
+    def _put(self, kind: str, name: str, fields: Mapping[str, Any], **more: Any) -> bool:
+        made = build(kind, fields, **more)
+        if self._sampled_out(made):
             return True
-        refusal = "client.closed" if self._closed else self._refusal(name, event)
+        refusal = "client.closed" if self._closed else self._refusal(name, made)
         if refusal:
             self._drop(name, refusal)
         return refusal is None
 
-    def _sampled_out(self, event: Mapping[str, Any]) -> bool:
-        rate = self._config.flags.get("sampleRate", 1) if self._config else 1
-        who = event.get("userId") or event.get("anonymousId") or event["messageId"]
-        return event["type"] in SAMPLED and share(str(who)) >= rate
+    def _sampled_out(self, made: Mapping[str, Any]) -> bool:
+        rate = self._config.flags.get("sampleRate") if self._config else None
+        if not isinstance(rate, int | float) or made["type"] not in SAMPLED:
+            return False
+        return share(str(made.get("userId") or made.get("anonymousId") or made["messageId"])) >= rate
 
-    def _refusal(self, name: str, event: Mapping[str, Any]) -> str | None:
+    def _refusal(self, name: str, made: Mapping[str, Any]) -> str | None:
         """Why it cannot wait with the others; None when it does."""
         try:
-            body = json.dumps(
-                event, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain
-            ).encode()
-        except (
-            ValueError,
-            TypeError,
-            RecursionError,
-        ) as error:  # a circle, NaN, half a surrogate, a type of the caller's
+            body = encoded(made)
+        except NotJson as error:
             log.warning("event %r cannot be sent: %s", name, error)
             return "event.not_json"
         if len(body) > MOST_EVENT_BYTES:
             return "event.too_large"
-        return None if self._queue.add(Waiting(name, event["messageId"], body)) else "queue.full"
+        return self._queue.add(Waiting(name, body))
 
     def flush(self, timeout_ms: float = 10_000) -> bool:
         """Send everything that was tracked before. True when it was taken (or refused for good) within the time."""
@@ -171,7 +144,7 @@ class Persona:
             on_change=on_change,
             on_reset=on_reset or _ignored,
             on_error=self._fail,
-            on_fault=lambda error: log.error("a subscriber failed", exc_info=error),
+            on_fault=lambda error: log.error("an error in a subscription", exc_info=error),
         )
         self._subscriptions = [*[one for one in self._subscriptions if not one.closed], subscription]
         return subscription
@@ -183,14 +156,14 @@ class Persona:
         if self._closed:
             return
         self._closed = True
-        _living.discard(self)
+        ending.end(self)
         for subscription in self._subscriptions:
             subscription.close()
         if self._config:
             self._config.end()
         self._sender.flush(timeout_ms / 1_000)
         self._sender.end()
-        for event in self._queue.clear():
+        for event in self._queue.end():
             self._drop(event.name, "client.closed")
 
     def __enter__(self) -> "Persona":
@@ -226,37 +199,5 @@ class Persona:
             self._start()
 
 
-def _plain(value: object) -> str:
-    """Instants and ids as text; anything else that JSON does not know is the caller's mistake."""
-    if isinstance(value, datetime):
-        return _instant(value)
-    if isinstance(value, uuid.UUID):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} cannot be sent: use str, int, float, bool, None, list, dict or datetime")
-
-
-def _instant(value: datetime) -> str:
-    """In UTC; without a zone it is local time, as everywhere in Python."""
-    return value.astimezone(timezone.utc).isoformat(timespec="milliseconds")
-
-
 def _ignored(*_: object) -> None:
     """Of a subscriber that does not want to know."""
-
-
-_living: "weakref.WeakSet[Persona]" = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    for persona in list(_living):
-        persona.close()
-
-
-def _restart_all() -> None:
-    for persona in list(_living):
-        persona._forked()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_restart_all)

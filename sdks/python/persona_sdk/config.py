@@ -1,5 +1,6 @@
 """The project's configuration for SDKs, asked for again every `refreshAfter` seconds by a thread of its own."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,8 +11,10 @@ from persona_sdk.connection import Connection
 from persona_sdk.options import Options
 
 CONFIG = "/api/v2/pipeline/config"
-USUAL_SECONDS = 45.0
+OK = 200
+USUAL_SECONDS, LONGEST_SECONDS = 45.0, 86_400.0
 JOIN_SECONDS = 5.0
+log = logging.getLogger("persona_sdk")
 
 
 class Config:
@@ -38,18 +41,25 @@ class Config:
     def _run(self) -> None:
         with self._connection.client:
             while not self._ending.is_set():
-                self._refresh()
+                try:
+                    self._refresh()
+                except Exception:  # whatever it is: what was known goes on to hold
+                    log.exception("the configuration could not be asked for")
                 self._ending.wait(self._seconds)
 
     def _refresh(self) -> None:
         headers = {"If-None-Match": self._etag} if self._etag else {}
         try:
-            response = self._connection.get(CONFIG, headers=headers, timeout=self._timeout)
-            answer = response.json() if response.is_success else None
-        except (httpx.HTTPError, ValueError):
+            answer = self._connection.ask("GET", CONFIG, seconds=self._timeout, headers=headers)
+        except httpx.HTTPError:
             return  # no answer: what was known goes on to hold
-        if isinstance(answer, dict) and isinstance(answer.get("flags"), dict):
-            self._etag = response.headers.get("etag", "")
-            self._seconds = float(answer.get("refreshAfter") or USUAL_SECONDS)
-            self.flags = answer["flags"]
+        if answer.status == OK and isinstance(answer.body.get("flags"), dict):
+            self._etag = answer.headers.get("etag", "")
+            self._seconds = _positive(answer.body.get("refreshAfter"))
+            self.flags = answer.body["flags"]
             self._told(self.flags)
+
+
+def _positive(value: object) -> float:
+    """Seconds to the next request, where the answer gives them as a number."""
+    return min(value, LONGEST_SECONDS) if isinstance(value, int | float) and value > 0 else USUAL_SECONDS

@@ -1,17 +1,37 @@
 """One HTTP client for one thread, whose waiting another thread can end."""
 
+import json
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import httpx
 
+from persona_sdk.options import MOST_ANSWER
+
 OPENED = frozenset({"connection.connect_tcp.complete", "connection.start_tls.complete"})
 
 
+@dataclass(frozen=True)
+class Answer:
+    """`body`: what its JSON says; empty where it is none of ours: a proxy answers whatever it likes."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
+
+    @property
+    def code(self) -> str:
+        """The server's word for what it refuses; empty without one."""
+        code = self.body.get("code")
+        return code if isinstance(code, str) else ""
+
+
 class Connection:
-    """`client` for the one thread; `abort` for any other: a request under way ends with an httpx.HTTPError.
+    """`ask` and `open` for the one thread; `abort` for any other: a request under way ends with an httpx.HTTPError.
 
     `key()` is asked for each request: keys rotate.
     """
@@ -24,18 +44,17 @@ class Connection:
         self._extensions = {"trace": self._note}
         self._open: Any = None  # httpcore's stream, as long as it may be read from
 
-    def request(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any
-    ) -> httpx.Request:
-        """Not yet sent, for `client.send`. `more`: timeout (seconds), content, params."""
+    def ask(self, method: str, path: str, *, seconds: float, **more: Any) -> Answer:
+        """One request and its whole answer within the time. Raises httpx.HTTPError. `more`: headers, content."""
+        deadline = monotonic() + seconds
+        with closing(self.open(method, path, timeout=seconds, **more)) as response:
+            return answer_of(response, deadline)
+
+    def open(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> httpx.Response:
+        """The beginning of an answer. `more`: timeout (seconds), content, params."""
         allowed = {"Authorization": f"Bearer {self._key()}", **(headers or {})}
-        return self.client.build_request(method, path, headers=allowed, extensions=self._extensions, **more)
-
-    def get(self, path: str, **more: Any) -> httpx.Response:
-        return self.client.send(self.request("GET", path, **more))
-
-    def post(self, path: str, **more: Any) -> httpx.Response:
-        return self.client.send(self.request("POST", path, **more))
+        request = self.client.build_request(method, path, headers=allowed, extensions=self._extensions, **more)
+        return self.client.send(request, stream=True)
 
     def _note(self, event: str, info: Mapping[str, Any]) -> None:
         if event in OPENED:
@@ -47,3 +66,25 @@ class Connection:
         if opened is not None:
             with suppress(OSError):  # it is closed already
                 opened.shutdown(socket.SHUT_RDWR)
+
+
+def answer_of(response: httpx.Response, deadline: float) -> Answer:
+    """The rest of an answer, until an instant of the monotonic clock. Raises httpx.HTTPError."""
+    return Answer(response.status_code, response.headers, _object(_read(response, deadline)))
+
+
+def _read(response: httpx.Response, deadline: float) -> bytes:
+    content = bytearray()
+    for piece in response.iter_bytes():
+        content += piece
+        if len(content) > MOST_ANSWER or monotonic() > deadline:
+            raise httpx.ReadTimeout("an answer without end")
+    return bytes(content)
+
+
+def _object(content: bytes) -> Mapping[str, Any]:
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}

@@ -15,31 +15,41 @@ class Waiting:
     """One event, encoded once. `name` is for the application's eyes."""
 
     name: str
-    message_id: str
     body: bytes
 
 
 class Queue:
-    """Bounded; one sender takes from it, any thread adds. `changed` is notified with every change."""
+    """Bounded; one sender takes from it, any thread adds.
 
-    def __init__(self, most: int) -> None:
+    `changed` is notified when something leaves, when the first event comes, and when `full_at` of them wait: to wake
+    the sender for each would cost more than the event.
+    """
+
+    def __init__(self, most: int, most_bytes: int, full_at: int) -> None:
         self.changed = threading.Condition()
-        self._most = most
+        self._most, self._most_bytes, self._full_at = most, most_bytes, full_at
+        self._bytes = 0
+        self._ended = False
         self._events: deque[Waiting] = deque()
         self.added = self.removed = 0  # counters of all time: what a flush waits for
 
     def __len__(self) -> int:
         return len(self._events)
 
-    def add(self, event: Waiting) -> bool:
-        """False when it is full."""
+    def add(self, event: Waiting) -> str | None:
+        """Why it does not wait with the others: `queue.full` or `client.closed`; None when it does."""
         with self.changed:
-            if len(self._events) >= self._most:
-                return False
+            if self._ended:
+                return "client.closed"
+            size = self._bytes + len(event.body)
+            if len(self._events) >= self._most or size > self._most_bytes:
+                return "queue.full"
             self._events.append(event)
+            self._bytes = size
             self.added += 1
-            self.changed.notify_all()
-            return True
+            if len(self._events) in (1, self._full_at):
+                self.changed.notify_all()
+            return None
 
     def first(self, most: int = MOST_EVENTS) -> list[Waiting]:
         """The oldest events that fit into one request. They stay here until `remove`."""
@@ -57,13 +67,14 @@ class Queue:
         """The oldest `count` are done with."""
         with self.changed:
             for _ in range(count):
-                self._events.popleft()
+                self._bytes -= len(self._events.popleft().body)
             self.removed += count
             self.changed.notify_all()
 
-    def clear(self) -> list[Waiting]:
-        """Everything that is left."""
+    def end(self) -> list[Waiting]:
+        """Takes nothing more, and gives up what is left."""
         with self.changed:
+            self._ended = True
             left = list(self._events)
             self.remove(len(left))
             return left

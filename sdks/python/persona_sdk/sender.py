@@ -1,15 +1,15 @@
 """The one thread that sends: batches in order, each until it is taken or refused for good."""
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
-from typing import Any
 
 import httpx
 
 from persona_sdk.backoff import Backoff, retry_after
-from persona_sdk.connection import Connection
+from persona_sdk.connection import Answer, Connection
 from persona_sdk.options import MOST_EVENTS, Options
 from persona_sdk.queue import Queue, Waiting
 from persona_sdk.version import VERSION
@@ -20,6 +20,7 @@ TOO_LARGE = 413  # said by proxies, too
 JOIN_SECONDS = 5.0
 CONTEXT = json.dumps({"library": {"name": "persona-sdk", "version": VERSION}}).encode()
 BATCH_REFUSED = frozenset({400, 415, 422})
+log = logging.getLogger("persona_sdk")
 
 
 class Sender:
@@ -75,8 +76,7 @@ class Sender:
         with self._connection.client:
             while self._wait_for_work():
                 batch = self._queue.first(self._most)
-                pause = self._send(batch) if batch else 0.0
-                if pause:
+                if pause := self._try(batch) if batch else 0.0:
                     self._pause(pause)
 
     def _pause(self, seconds: float) -> None:
@@ -96,29 +96,32 @@ class Sender:
         hurried = self._again or self._flushing_to > self._queue.removed
         return hurried or len(self._queue) >= self._flush_at or self._ended
 
-    def _send(self, batch: Sequence[Waiting]) -> float:
-        """One request. The seconds to wait before the next."""
+    def _try(self, batch: Sequence[Waiting]) -> float:
+        """One request. The seconds to wait before the next. Whatever happens, the one thread that sends goes on."""
         self._again = True
         try:
-            response = self._connection.post(INGEST, content=_request(batch), timeout=self._options.timeout_ms / 1_000)
+            return self._send(batch)
         except httpx.HTTPError:
             return self._backoff.seconds()
-        return self._understand(batch, response)
+        except Exception:  # such as an address or a key that cannot be sent at all
+            log.exception("events could not be sent")
+            return self._backoff.seconds()
 
-    def _understand(self, batch: Sequence[Waiting], response: httpx.Response) -> float:
-        status, answer = response.status_code, _json(response)
-        code = str(answer.get("code") or f"http.{status}")
-        if response.is_success and "accepted" in answer:
+    def _send(self, batch: Sequence[Waiting]) -> float:
+        seconds = self._options.timeout_ms / 1_000
+        answer = self._connection.ask("POST", INGEST, seconds=seconds, content=_request(batch))
+        status, code = answer.status, answer.code or _http_code(answer.status)
+        if status // 100 == 2 and isinstance(answer.body.get("accepted"), int | float):
             self._taken(batch, answer)
             return 0.0
-        if status == TOO_LARGE or (status in BATCH_REFUSED and "code" in answer):
+        if status == TOO_LARGE or (status in BATCH_REFUSED and answer.code):
             self._refused(batch, code)
             return 0.0
         if status < 500 and status not in LATER:  # a key or an address that is wrong, or not our server
             self._failed(code)
-        return retry_after(response.headers.get("retry-after")) or self._backoff.seconds()
+        return retry_after(answer.headers.get("retry-after")) or self._backoff.seconds()
 
-    def _taken(self, batch: Sequence[Waiting], answer: Any) -> None:
+    def _taken(self, batch: Sequence[Waiting], answer: Answer) -> None:
         self._again = False
         self._backoff.succeeded()
         self._most = min(self._most * 2, MOST_EVENTS)
@@ -142,15 +145,13 @@ def _request(batch: Sequence[Waiting]) -> bytes:
     return b'{"sentAt":"%b","context":%b,"batch":[%b]}' % (sent_at.encode(), CONTEXT, b",".join(events))
 
 
-def _json(response: httpx.Response) -> Any:
-    try:
-        answer = response.json()
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, dict) else {}
+def _http_code(status: int) -> str:
+    return "http.redirect" if status // 100 == 3 else f"http.{status}"
 
 
-def _errors(answer: Any) -> Iterator[tuple[int, str]]:
-    for error in answer.get("errors") or ():
+def _errors(answer: Answer) -> Iterator[tuple[int, str]]:
+    errors = answer.body.get("errors")
+    for error in errors if isinstance(errors, list) else ():
         if isinstance(error, dict) and isinstance(error.get("index"), int):
-            yield error["index"], str(error.get("code") or "event.refused")
+            code = error.get("code")
+            yield error["index"], code if code and isinstance(code, str) else "event.refused"

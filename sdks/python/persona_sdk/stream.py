@@ -5,13 +5,14 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Literal
 
 import httpx
 
 from persona_sdk.backoff import Backoff, retry_after
-from persona_sdk.connection import Connection
-from persona_sdk.frames import Frame, Parser
+from persona_sdk.connection import Connection, answer_of
+from persona_sdk.frames import EndlessFrame, Frame, Parser
 from persona_sdk.options import Options
 
 STREAM = "/api/v2/pipeline/stream"
@@ -79,7 +80,10 @@ class Subscription:
             while not self._ending.is_set():
                 try:
                     pause = self._listen()
-                except httpx.HTTPError:
+                except (httpx.HTTPError, EndlessFrame):
+                    pause = self._backoff.seconds()
+                except Exception as error:  # such as a key that cannot be sent at all: a later one may
+                    self._on_fault(error)
                     pause = self._backoff.seconds()
                 if pause is None:
                     return
@@ -90,17 +94,18 @@ class Subscription:
         watchdog = self._options.watchdog_ms / 1_000
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": self.cursor} if self.cursor is not None else {})}
         timeout = httpx.Timeout(self._options.timeout_ms / 1_000, read=watchdog)
-        request = self._connection.request(
-            "GET", STREAM, params={"persona": self._personas}, headers=headers, timeout=timeout
-        )
-        with closing(self._connection.client.send(request, stream=True)) as response:
-            if response.status_code in FOR_GOOD and (code := _code(response)):
-                self._call(self._on_error, code)
-                return None
-            if "event-stream" not in response.headers.get("content-type", ""):  # refused for now, or not our server
-                return retry_after(response.headers.get("retry-after")) or self._backoff.seconds()
-            self._read(response)
-        return self._backoff.seconds()
+        personas = {"persona": self._personas}
+        with closing(
+            self._connection.open("GET", STREAM, params=personas, headers=headers, timeout=timeout)
+        ) as response:
+            if response.is_success and "event-stream" in response.headers.get("content-type", ""):
+                self._read(response)
+                return self._backoff.seconds()
+            answer = answer_of(response, monotonic() + self._options.timeout_ms / 1_000)
+        if answer.status in FOR_GOOD and answer.code:
+            self._call(self._on_error, answer.code)
+            return None
+        return retry_after(answer.headers.get("retry-after")) or self._backoff.seconds()  # for now, or not our server
 
     def _read(self, response: httpx.Response) -> None:
         parser = Parser()
@@ -114,24 +119,34 @@ class Subscription:
         self._backoff.succeeded()
         try:
             self._understand(frame)
-        except (ValueError, KeyError, TypeError) as error:  # not what this server sends: what follows still counts
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            RecursionError,
+        ) as error:  # not what this server sends: what follows still counts
             self._on_fault(error)
-        if frame.id is not None:  # behind the call: what the application has not seen comes again
+        if _is_place(frame.id):  # behind the call: what the application has not seen comes again
             self.cursor = frame.id
 
     def _understand(self, frame: Frame) -> None:
+        """Raises ValueError, KeyError, TypeError."""
         if frame.event == "reset":
             place = json.loads(frame.data)
-            self._told = int(place["oldest"]) - 1
-            self._call(self._on_reset, int(place["oldest"]), int(place["head"]))
-        elif frame.event == "segment.updated" and frame.id is not None:
+            oldest, head = _whole(place["oldest"]), _whole(place["head"])
+            self._told = oldest - 1
+            self._call(self._on_reset, oldest, head)
+        elif frame.event == "segment.updated" and frame.id is not None and _is_place(frame.id):
             self._tell(int(frame.id), json.loads(frame.data))
 
     def _tell(self, seq: int, data: dict[str, Any]) -> None:
         if seq <= self._told:
             return
+        change = Change(seq, data["profile"], data["persona"], data["op"], data)
+        if not all(isinstance(text, str) for text in (change.profile, change.persona, change.op)):
+            raise TypeError("a change in other words than the server's")
         self._told = seq
-        self._call(self._on_change, Change(seq, data["profile"], data["persona"], data["op"], data))
+        self._call(self._on_change, change)
 
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
         try:
@@ -140,9 +155,11 @@ class Subscription:
             self._on_fault(error)
 
 
-def _code(response: httpx.Response) -> str | None:
-    """None: a proxy said that, not the server."""
-    try:
-        return str(json.loads(response.read())["code"])
-    except (ValueError, KeyError, TypeError):
-        return None
+def _is_place(name: str | None) -> bool:
+    return bool(name and name.isascii() and name.isdecimal())
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError("a reset in other words than the server's")
+    return value
