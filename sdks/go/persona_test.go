@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -112,6 +113,47 @@ func TestManyGoroutinesTrackAndNothingIsLeft(t *testing.T) {
 			t.Fatal("goroutines are left: ", runtime.NumGoroutine()-before)
 		}
 		runtime.Gosched()
+	}
+}
+
+func TestAnEndInTheMiddleSendsWhatWasTakenAndRefusesTheRest(t *testing.T) {
+	server, count := taking(t)
+	client := New("sk_test_x", Options{URL: server.URL})
+	var taken, refused atomic.Int64
+	var work sync.WaitGroup
+	for worker := 0; worker < 8; worker++ {
+		work.Add(1)
+		go func() {
+			defer work.Done()
+			for i := 0; i < 500; i++ {
+				if err := client.Track("alice", "page_viewed", nil); err == nil {
+					taken.Add(1)
+				} else if errors.Is(err, ErrClosed) {
+					refused.Add(1)
+				}
+			}
+		}()
+	}
+	if err := client.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	work.Wait()
+	if taken.Load() != count.Load() || taken.Load()+refused.Load() != 4000 {
+		t.Error(taken.Load(), count.Load(), refused.Load())
+	}
+}
+
+type wrapped struct{ http.RoundTripper }
+
+func TestAProgramMayHaveReplacedTheUsualTransport(t *testing.T) {
+	usual := http.DefaultTransport
+	defer func() { http.DefaultTransport = usual }()
+	http.DefaultTransport = wrapped{usual}
+	server, count := taking(t)
+	client := New("sk_test_x", Options{URL: server.URL})
+	_ = client.Track("alice", "page_viewed", nil)
+	if err := client.Close(context.Background()); err != nil || count.Load() != 1 {
+		t.Error(err, count.Load())
 	}
 }
 

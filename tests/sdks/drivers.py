@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 SDKS = ROOT / "sdks"
 PATIENCE = 20.0  # seconds
+RACE = ["-race"] if shutil.which("gcc") else []  # Go's detector of races needs a C compiler
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,7 @@ def browser() -> Sequence[str]:
 
 def go() -> Sequence[str]:
     program = SDKS / "go" / "dist" / "conformance"
-    race = ["-race"] if shutil.which("gcc") else []
-    subprocess.run(["go", "build", *race, "-o", str(program), "./conformance"], cwd=SDKS / "go", check=True)
+    subprocess.run(["go", "build", *RACE, "-o", str(program), "./conformance"], cwd=SDKS / "go", check=True)
     return [str(program)]
 
 

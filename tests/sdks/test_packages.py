@@ -24,6 +24,11 @@ const { Persona } = %s;
 const persona = new Persona("pk_test_conformance", { url: process.argv.at(-1) });
 persona.track("installed", { from: "%s" });
 """
+CLOSES = """
+persona.subscribe({}, () => {});
+await persona.flush();
+await persona.close();
+"""
 NAMES = """
 import { Persona } from "@persona/node";
 const inner = ["put", "refusal", "sampledBy", "context", "configured", "tell", "dropped"];
@@ -93,8 +98,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_node(place: Path) -> None:
-    """Both kinds of module; and without what Node 18 does not yet have as a global name."""
-    (place / "esm.mjs").write_text(NODE % ('await import("@persona/node")', "import"))
+    """Both kinds of module, closed and not closed; and without what Node 18 does not yet have as a global name."""
+    (place / "esm.mjs").write_text(NODE % ('await import("@persona/node")', "import") + CLOSES)
     (place / "cjs.cjs").write_text(NODE % ('require("@persona/node")', "require"))
     sends(["node", "esm.mjs"], ["node", "--no-experimental-global-webcrypto", "cjs.cjs"], cwd=place)
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.sdks.drivers import DRIVERS, SDKS
+from tests.sdks.drivers import DRIVERS, RACE, SDKS
 
 VECTORS = json.loads((SDKS / "conformance" / "sampling" / "shares.json").read_text())
 
@@ -43,7 +43,7 @@ def test_javascript() -> None:
 
 
 def test_go() -> None:
-    """Its own tests read the same file; `go vet` has no complaint."""
+    """Its own tests read the same file; neither `go vet` nor the race detector has a complaint."""
     needs("go")
     printed("go", "vet", "./...", cwd=str(SDKS / "go"))
-    assert "ok" in printed("go", "test", "./...", cwd=str(SDKS / "go"))
+    assert "ok" in printed("go", "test", *RACE, "./...", cwd=str(SDKS / "go"))
