@@ -112,7 +112,7 @@ class Scripted:
         if method == "OPTIONS":
             return await self._answer(writer, 204, None, asked, CORS)
         if target.path == "/seen":
-            counts = {"requests": self.seen.answered, "streams": len(self.seen.stream)}
+            counts = {"requests": self.seen.answered, "asked": len(self.seen.ingest), "streams": len(self.seen.stream)}
             return await self._answer(writer, 200, counts, asked)
         if target.path == INGEST:
             return await self._ingest(writer, asked, raw)

@@ -86,7 +86,7 @@ export class Client {
   // The next key of a rotation. What waits goes out with it at once; a subscription that the old one ended stays ended.
   setKey(key) {
     this.http.key = key;
-    this.http.wakeAll();
+    this.http.hurry();
   }
 
   // `cursor`: behind which id to begin when there is no place from before; without either, from now on.

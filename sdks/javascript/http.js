@@ -10,6 +10,8 @@ export class Http {
     Object.assign(this, { url: url.replace(/\/+$/, ""), key, timeoutMs, fetch, unref });
     this.open = new Set();
     this.sleeping = new Set();
+    this.resting = new Set(); // pauses of subscriptions
+    this.hurries = 0;
   }
 
   headers(more) {
@@ -37,8 +39,9 @@ export class Http {
     return this.unref(after(milliseconds, act));
   }
 
-  sleep(milliseconds) {
-    if (this.ended) return Promise.resolve();
+  // `since`: `hurries` as the attempt began; one that has come meanwhile was meant for the next.
+  sleep(milliseconds, since) {
+    if (this.ended || since !== this.hurries) return Promise.resolve();
     return new Promise((resolve) => {
       const done = () => (clearTimeout(timer), this.sleeping.delete(done), resolve());
       const timer = this.later(done, milliseconds);
@@ -47,6 +50,12 @@ export class Http {
   }
 
   // No pause any longer: the network is back, or there is another key.
+  hurry() {
+    this.hurries++;
+    this.wakeAll();
+    this.resting.forEach((done) => done());
+  }
+
   wakeAll() {
     this.sleeping.forEach((done) => done());
   }

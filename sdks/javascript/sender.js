@@ -47,9 +47,10 @@ export class Sender {
   async run() {
     let batch;
     do {
+      const since = this.http.hurries;
       batch = this.queue.first(this.most, this.flying);
       const pause = batch.length ? await this.send(batch) : 0;
-      if (pause) await this.http.sleep(pause);
+      if (pause) await this.http.sleep(pause, since);
     } while (batch.length && this.due() && !this.ended && !this.held);
   }
 

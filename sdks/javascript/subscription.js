@@ -26,6 +26,7 @@ export class Subscription {
 
   async run() {
     while (!this.closed) {
+      const since = this.http.hurries;
       let pause;
       try {
         pause = await this.listen();
@@ -33,11 +34,16 @@ export class Subscription {
         pause = this.backoff.next();
       }
       if (pause === null) return void (this.closed = true);
-      if (!this.closed) await new Promise((resolve) => {
-        const timer = after(pause, resolve);
-        this.wake = () => (clearTimeout(timer), resolve());
-      });
+      if (!this.closed && since === this.http.hurries) await this.rest(pause);
     }
+  }
+
+  rest(pause) {
+    return new Promise((resolve) => {
+      const timer = after(pause, () => this.wake());
+      this.wake = () => (clearTimeout(timer), this.http.resting.delete(this.wake), resolve());
+      this.http.resting.add(this.wake);
+    });
   }
 
   // One connection. The milliseconds before the next, null when there is to be none.

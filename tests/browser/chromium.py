@@ -6,7 +6,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fcntl import F_DUPFD, fcntl
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,58 @@ FLAGS = [
 PATIENCE = 20.0  # seconds
 
 
-class Chromium:
-    """One browser with one page. `faults`: what the console said, exceptions and policy violations included; `asked`:
-    the address of every request."""
+class Tab:
+    """One page of the browser. Of all its pages: `faults`: what the consoles said, exceptions and policy violations
+    included; `asked`: the address of every request."""
+
+    def __init__(self, browser: "Chromium", faults: list[str], asked: list[str]) -> None:
+        self._browser, self.faults, self.asked = browser, faults, asked
+        self._target = browser.command("Target.createTarget", url="about:blank")["targetId"]
+        self._session = browser.command("Target.attachToTarget", targetId=self._target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def shut(self) -> None:
+        """As a person shuts a tab: its page gets a `pagehide`."""
+        self._browser.command("Target.closeTarget", targetId=self._target)
+
+    def call(self, method: str, **params: Any) -> Any:
+        """One command to the page, and its result."""
+        return self._browser.command(method, self._session, **params)
+
+    def run(self, script: str) -> Any:
+        """The value of a JavaScript expression in the page."""
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def open(self, address: str) -> None:
+        self.call("Page.navigate", url=address)
+        self.wait(lambda: self.run("location.href !== 'about:blank' && document.readyState") == "complete", address)
+
+    def wait(self, met: Callable[[], bool], what: str) -> None:
+        """Until the condition is met; fails after PATIENCE."""
+        deadline = time.monotonic() + PATIENCE
+        while not met():
+            assert time.monotonic() < deadline, f"never came: {what}; console: {self.faults}"
+            time.sleep(0.01)
+
+    def press(self, key: str) -> None:
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
+
+    def screenshot(self, path: Path, *, quality: int = 80) -> None:
+        """As WebP. quality: 0 to 100."""
+        taken = self.call("Page.captureScreenshot", format="webp", quality=quality)
+        path.write_bytes(base64.b64decode(taken["data"]))
+
+
+class Chromium(Tab):
+    """One browser with one page; `tab` opens others."""
 
     def __init__(self, profile: Path) -> None:
         assert CHROMIUM is not None
-        self.faults: list[str] = []
-        self.asked: list[str] = []
+        self._pages: dict[str, str] = {}
         self._number = 0
         self._unread = b""
         theirs_in, ours_out = os.pipe()
@@ -58,10 +103,19 @@ class Chromium:
         )
         os.close(theirs_in)
         os.close(theirs_out)
-        target = self._call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{domain}.enable")
+        super().__init__(self, [], [])
+
+    def tab(self) -> Tab:
+        return Tab(self, self.faults, self.asked)
+
+    @contextmanager
+    def serving(self, address: str, page: str) -> Iterator[None]:
+        """The page stands at the address, as if that server had it; everything else is the server's own."""
+        self._pages[address] = page
+        self.call("Fetch.enable", patterns=[{"urlPattern": address}])
+        yield
+        self.call("Fetch.disable")
+        del self._pages[address]
 
     def close(self) -> None:
         os.killpg(self._pid, signal.SIGKILL)
@@ -69,46 +123,26 @@ class Chromium:
         os.close(self._write)
         os.close(self._read)
 
-    def call(self, method: str, **params: Any) -> Any:
-        """One command to the page, and its result."""
-        return self._call(method, self._session, **params)
-
-    def run(self, script: str) -> Any:
-        """The value of a JavaScript expression in the page."""
-        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
-        return answer["result"].get("value")
-
-    def open(self, address: str) -> None:
-        self.call("Page.navigate", url=address)
-        self.wait(lambda: self.run("location.href !== 'about:blank' && document.readyState") == "complete", address)
-
-    def wait(self, met: Callable[[], bool], what: str) -> None:
-        """Until the condition is met; fails after PATIENCE."""
-        deadline = time.monotonic() + PATIENCE
-        while not met():
-            assert time.monotonic() < deadline, f"never came: {what}; console: {self.faults}"
-
-    def press(self, key: str) -> None:
-        for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
-
-    def screenshot(self, path: Path, *, quality: int = 80) -> None:
-        """As WebP. quality: 0 to 100."""
-        taken = self.call("Page.captureScreenshot", format="webp", quality=quality)
-        path.write_bytes(base64.b64decode(taken["data"]))
-
-    def _call(self, method: str, session: str | None = None, **params: Any) -> Any:
-        self._number += 1
-        number = self._number
-        command = {"id": number, "method": method, "params": params, **({"sessionId": session} if session else {})}
-        os.write(self._write, json.dumps(command).encode() + b"\0")
+    def command(self, method: str, session: str | None = None, **params: Any) -> Any:
+        """One command to the browser, or to the page of a session, and its result."""
+        number = self._say(method, session, **params)
         while True:
             message = self._message()
             if message.get("id") == number:
                 assert "error" not in message, message
                 return message["result"]
             self._note(message)
+
+    def _say(self, method: str, session: str | None = None, **params: Any) -> int:
+        self._number += 1
+        command = {
+            "id": self._number,
+            "method": method,
+            "params": params,
+            **({"sessionId": session} if session else {}),
+        }
+        os.write(self._write, json.dumps(command).encode() + b"\0")
+        return self._number
 
     def _message(self) -> Any:
         while b"\0" not in self._unread:
@@ -119,10 +153,15 @@ class Chromium:
         return json.loads(first)
 
     def _note(self, message: Any) -> None:
-        params = message.get("params", {})
-        if message["method"] == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+        params, method = message.get("params", {}), message.get("method")  # an answer that nobody waits for has none
+        if method == "Fetch.requestPaused":
+            body = base64.b64encode(self._pages[params["request"]["url"]].encode()).decode()
+            headers = [{"name": "Content-Type", "value": "text/html; charset=utf-8"}]
+            which = {"requestId": params["requestId"], "responseCode": 200, "responseHeaders": headers, "body": body}
+            self._say("Fetch.fulfillRequest", message["sessionId"], **which)
+        if method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.faults.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
-        if message["method"] == "Network.requestWillBeSent":
+        if method == "Network.requestWillBeSent":
             self.asked.append(params["request"]["url"])
-        if message["method"] == "Runtime.exceptionThrown":
+        if method == "Runtime.exceptionThrown":
             self.faults.append(str(params["exceptionDetails"]))

@@ -169,7 +169,8 @@ export class Browser extends Client {
       [document, "visibilitychange", () => document.visibilityState === "hidden" && this.leave()],
       [window, "pagehide", () => this.keeping && (this.leave(), this.outbox.leave())],
       [window, "pageshow", (event) => event.persisted && this.keeping && this.back()],
-      [window, "online", () => this.http.wakeAll()],
+      [window, "online", () => this.http.hurry()],
+      [window, "storage", ({ key }) => this.keeping && key && this.outbox.notice(key)],
     ];
     this.heard.forEach(([from, name, act]) => from.addEventListener(name, act));
   }

@@ -21,7 +21,8 @@ export class Outbox {
     this.leaving = new AbortController();
     const { signal } = this.leaving;
     this.lock(this.name, () => new Promise((over) => (signal.aborted ? over() : signal.addEventListener("abort", over))), signal);
-    if (!navigator.locks) this.beat = setInterval(() => this.save(this.events), BEAT);
+    this.watched = new Set([this.name]);
+    if (!navigator.locks) this.beat = setInterval(() => (this.save(this.events), this.adopt()), BEAT);
     this.adopt();
   }
 
@@ -51,10 +52,16 @@ export class Outbox {
   // What tabs that are gone have left; a tab that is still there is waited for.
   adopt() {
     for (const name of names(this.prefix)) {
-      if (name === this.name) continue;
-      if (navigator.locks) this.lock(name, () => this.move(name), this.leaving.signal);
-      else if (Math.abs(Date.now() - (place(name).read() || {}).at) > SILENT) this.move(name);
+      if (navigator.locks) this.notice(name);
+      else if (name !== this.name && Math.abs(Date.now() - (place(name).read() || {}).at) > SILENT) this.move(name);
     }
+  }
+
+  // Another tab has written: what it leaves when it goes is to be adopted.
+  notice(name) {
+    if (!name.startsWith(this.prefix) || !this.leaving || this.watched.has(name)) return;
+    this.watched.add(name);
+    this.lock(name, () => (this.watched.delete(name), this.move(name)), this.leaving.signal);
   }
 
   lock(name, act, signal) {

@@ -1,6 +1,7 @@
 // A page of somebody who uses the package, for the compiler alone.
 import persona, { type Change, type Options, persona as named } from "@persona/browser";
 
+declare const console: { log(...given: unknown[]): void }, location: { pathname: string };
 const options: Options = { url: "https://persona.example.com", consent: "wait", doNotTrack: true, onError: (code) => console.log(code.length) };
 named.init("pk_live_x", options).track("page_viewed", { path: location.pathname });
 persona.identify("alice", { plan: "trial" });

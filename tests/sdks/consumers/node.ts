@@ -1,6 +1,7 @@
 // A program of somebody who uses the package, for the compiler alone.
 import { Persona, VERSION, type Change, type Flags, type Options, type Subscription } from "@persona/node";
 
+declare const console: { log(...given: unknown[]): void };
 const options: Options = {
   url: "https://persona.example.com", config: true, maxQueueBytes: 1_000_000,
   onDrop: (event: string, code: string) => console.log(event.length, code.length),
