@@ -32,7 +32,7 @@ type Client struct {
 	key     atomic.Value
 	http    *http.Client
 	queue   *queue
-	flags   atomic.Value
+	known   atomic.Value // configuration
 
 	hurriedTo atomic.Int64  // everything up to this place leaves at once
 	hurry     chan struct{} // ends a pause
@@ -55,7 +55,7 @@ func New(key string, options Options) *Client {
 	c.http = &http.Client{Transport: transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	c.queue = newQueue(c.options)
 	c.key.Store(key)
-	c.flags.Store(map[string]any{})
+	c.known.Store(configuration{})
 	s := &sender{client: c, backoff: backoff{base: c.options.RetryBase, cap: c.options.RetryCap}, most: mostEvents}
 	c.start(func() { s.run(ctx) })
 	if c.options.Config {
@@ -104,7 +104,7 @@ func (c *Client) Alias(userID, previousID string) error {
 // Send any event. The error is one of the four above; OnDrop hears of it too. An event outside the sample is no error.
 func (c *Client) Send(event Event) error {
 	event.fill()
-	if sampled[event.Type] && share(event.who()) >= c.sampleRate() {
+	if rate := c.known.Load().(configuration).rate(event.label()); rate < 1 && sampled[event.Type] && share(event.who()) >= rate {
 		return nil
 	}
 	err := c.put(&event)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -16,6 +17,7 @@ const (
 
 type configuration struct {
 	Flags        map[string]any `json:"flags"`
+	Sampling     any            `json:"sampling"`
 	RefreshAfter any            `json:"refreshAfter"` // seconds
 }
 
@@ -29,17 +31,32 @@ func (c configuration) refresh() time.Duration {
 // Flags of the project as last heard; empty before, and without Options.Config.
 func (c *Client) Flags() map[string]any {
 	flags := map[string]any{}
-	for name, value := range c.flags.Load().(map[string]any) {
+	for name, value := range c.known.Load().(configuration).Flags {
 		flags[name] = value
 	}
 	return flags
 }
 
-func (c *Client) sampleRate() float64 {
-	if rate, ok := c.flags.Load().(map[string]any)["sampleRate"].(float64); ok {
+// rate is the share of 1 of such events that is sent: of the first rule that names it, else that of all.
+func (c configuration) rate(name string) float64 {
+	rules, _ := c.Sampling.([]any)
+	for _, one := range rules {
+		rule, _ := one.(map[string]any)
+		pattern, named := rule["event"].(string)
+		rate, rated := rule["rate"].(float64)
+		if named && rated && names(pattern, name) {
+			return rate
+		}
+	}
+	if rate, ok := c.Flags["sampleRate"].(float64); ok {
 		return rate
 	}
 	return 1
+}
+
+// names: "page_*" is whatever begins so.
+func names(pattern, name string) bool {
+	return pattern == name || strings.HasSuffix(pattern, "*") && strings.HasPrefix(name, strings.TrimSuffix(pattern, "*"))
 }
 
 // follow asks for the project's configuration again and again.
@@ -48,7 +65,7 @@ func (c *Client) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		if known, tag, ok := c.ask(ctx, etag); ok {
 			etag = tag
-			c.flags.Store(known.Flags)
+			c.known.Store(known)
 			refresh = known.refresh()
 			if c.options.OnFlags != nil {
 				c.guard(func() { c.options.OnFlags(c.Flags()) })

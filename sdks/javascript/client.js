@@ -49,9 +49,9 @@ export class Client {
 
   // False when the event was given up; a sampled one is not.
   put(type, name, fields) {
-    const { sampleRate } = this.config.flags;
     const event = { type, messageId: this.messageId(), timestamp: new Date().toISOString(), ...fields };
-    if (typeof sampleRate === "number" && SAMPLED.includes(type) && share(this.sampledBy(event)) >= sampleRate) return true;
+    const rate = this.config.rate(event.event || type);
+    if (rate < 1 && SAMPLED.includes(type) && share(this.sampledBy(event)) >= rate) return true;
     const refusal = this.closed ? "client.closed" : this.refusal(name, event);
     if (refusal) this.dropped(name, refusal);
     else this.sender.wake();

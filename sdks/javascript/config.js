@@ -13,6 +13,13 @@ export class Config {
     return { ...(this.known.body && this.known.body.flags) };
   }
 
+  // The share of 1 of such events that is sent: of the first rule that names it, else that of all.
+  rate(name) {
+    const { sampling, flags } = this.known.body || {};
+    const rule = (Array.isArray(sampling) ? sampling : []).find((one) => one && typeof one.rate === "number" && names(one.event, name));
+    return [rule && rule.rate, flags && flags.sampleRate].find((rate) => typeof rate === "number");
+  }
+
   async refresh() {
     clearTimeout(this.timer);
     if (this.http.ended) return;
@@ -35,6 +42,9 @@ export class Config {
     clearTimeout(this.timer);
   }
 }
+
+// "page_*": whatever begins so.
+const names = (pattern, name) => pattern === name || (/\*$/.test(pattern) && name.startsWith(pattern.slice(0, -1)));
 
 // What an answer gives as a number, when it is one.
 export const positive = (value, usual, most) => (typeof value === "number" && value > 0 ? Math.min(value, most) : usual);

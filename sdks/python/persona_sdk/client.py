@@ -105,10 +105,11 @@ class Persona:
         return refusal is None
 
     def _sampled_out(self, made: Mapping[str, Any]) -> bool:
-        rate = self._config.flags.get("sampleRate") if self._config else None
-        if not isinstance(rate, int | float) or made["type"] not in SAMPLED:
+        if self._config is None or made["type"] not in SAMPLED:
             return False
-        return share(str(made.get("userId") or made.get("anonymousId") or made["messageId"])) >= rate
+        rate = self._config.rate(str(made.get("event") or made["type"]))
+        who = made.get("userId") or made.get("anonymousId") or made["messageId"]
+        return rate < 1 and share(str(who)) >= rate
 
     def _refusal(self, name: str, made: Mapping[str, Any]) -> str | None:
         """Why it cannot wait with the others; None when it does."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from persona_sdk import sampling
 from persona_sdk.connection import Connection
 from persona_sdk.options import Options
 
@@ -18,10 +19,14 @@ log = logging.getLogger("persona_sdk")
 
 
 class Config:
-    """`flags` are the last that were heard; none before the first answer. `told(flags)` hears each change."""
+    """`flags` are the last that were heard; none before the first answer. `told(flags)` hears each change.
+
+    `rate(name)`: the share of 1 of such events that is sent: of the first rule that names it, else that of all.
+    """
 
     def __init__(self, connection: Connection, options: Options, *, told: Callable[[Mapping[str, Any]], None]) -> None:
         self.flags: Mapping[str, Any] = {}
+        self.rate: Callable[[str], float] = sampling.everything
         self._connection, self._told = connection, told
         self._timeout = options.timeout_ms / 1_000
         self._etag = ""
@@ -57,6 +62,7 @@ class Config:
             self._etag = answer.headers.get("etag", "")
             self._seconds = _positive(answer.body.get("refreshAfter"))
             self.flags = answer.body["flags"]
+            self.rate = sampling.rates(answer.body)
             self._told(self.flags)
 
 
