@@ -12,13 +12,13 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from answers import body_of, concerns, cors, drip, frame_text, head, refusal
+
 INGEST, STREAM, CONFIG = "/api/v2/pipeline/ingest", "/api/v2/pipeline/stream", "/api/v2/pipeline/config"
-REASONS = {200: "OK", 202: "Accepted", 204: "No Content", 304: "Not Modified"}
 HELD_SECONDS = 30.0  # how long a connection is held open for a client that does not close it
 CORS = {
     "Access-Control-Allow-Headers": "authorization, content-type, content-encoding, last-event-id, if-none-match",
@@ -107,7 +107,7 @@ class Scripted:
         while line := (await reader.readline()).decode().strip():
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-        raw = await _body(reader, headers)
+        raw = await body_of(reader, headers)
         asked = Asked(time.monotonic(), headers, parse_qs(target.query))
         if method == "OPTIONS":
             return await self._answer(writer, 204, None, asked, CORS)
@@ -135,8 +135,8 @@ class Scripted:
     ) -> bool:
         if more.get("Content-Encoding") == "gzip":
             content = gzip.compress(content)
-        headers = {"Content-Length": str(len(content)), **_origin(asked), **more}
-        writer.write(_head(status, headers) + content)
+        headers = {"Content-Length": str(len(content)), **cors(asked.headers), **more}
+        writer.write(head(status, headers) + content)
         await writer.drain()
         return True
 
@@ -165,7 +165,7 @@ class Scripted:
         if (over := await self._strange(writer, asked, step)) is not None:
             return over
         status = step.get("status", 202)
-        if status != 202 and _concerns(step, batch):
+        if status != 202 and concerns(step, batch):
             return await self._refuse(writer, asked, step)
         rejected = [place for place in step.get("rejected", ()) if place < len(batch)]
         self._store([event for place, event in enumerate(batch) if place not in rejected])
@@ -173,7 +173,7 @@ class Scripted:
         answer: dict[str, Any] = {"accepted": len(batch) - len(rejected), "batchId": f"b_{len(self.seen.ingest)}"}
         if rejected:
             answer["rejected"] = len(rejected)
-            answer["errors"] = [_error(place) for place in rejected]
+            answer["errors"] = [refusal(place) for place in rejected]
         more = {"Content-Encoding": "gzip"} if step.get("gzip") else {}
         return await self._answer(writer, 202, step.get("answer", answer), asked, more)
 
@@ -198,15 +198,19 @@ class Scripted:
         if "redirect" in step:
             return await self._send(writer, step["redirect"], b"", asked, {"Location": "/elsewhere"})
         if "unzippable" in step:
-            headers = {"Content-Encoding": "gzip", "Content-Length": str(len(step["unzippable"])), **_origin(asked)}
-            writer.write(_head(202, headers) + step["unzippable"].encode())
+            headers = {
+                "Content-Encoding": "gzip",
+                "Content-Length": str(len(step["unzippable"])),
+                **cors(asked.headers),
+            }
+            writer.write(head(202, headers) + step["unzippable"].encode())
             return True
         if "bytes" in step:
             writer.write(step["bytes"].encode())
             await writer.drain()
             return False
         if "drip" in step:
-            await _drip(writer, asked, step["drip"] / 1000)
+            await drip(writer, cors(asked.headers), step["drip"] / 1000)
         return None
 
     async def _config(self, writer: asyncio.StreamWriter, asked: Asked) -> bool:
@@ -225,10 +229,10 @@ class Scripted:
             return over
         if "status" in step:
             return await self._refuse(writer, asked, step)
-        headers = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked", **_origin(asked)}
+        headers = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked", **cors(asked.headers)}
         packed = {"Content-Encoding": "gzip"} if step.get("gzip") else {}
         asked.packing = zlib.compressobj(wbits=zlib.MAX_WBITS | 16) if packed else None
-        writer.write(_head(200, {**headers, **packed}))
+        writer.write(head(200, {**headers, **packed}))
         for frame in step.get("frames", ()):
             await self._frame(writer, asked, step, frame)
         if step.get("then", "hold") == "hold":
@@ -245,7 +249,7 @@ class Scripted:
         if "pause" in frame:
             await asyncio.sleep(frame["pause"] / 1000)
             return
-        content = _frame_text(frame).replace("\n", step.get("newline", "\n")).encode()
+        content = frame_text(frame).replace("\n", step.get("newline", "\n")).encode()
         if asked.packing:
             content = asked.packing.compress(content) + asked.packing.flush(zlib.Z_SYNC_FLUSH)
         size = step.get("pieces", len(content))
@@ -254,54 +258,3 @@ class Scripted:
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             await writer.drain()
             await asyncio.sleep(0)
-
-
-def _frame_text(frame: Mapping[str, Any]) -> str:
-    if "raw" in frame:
-        return str(frame["raw"]) * int(frame.get("times", 1))
-    lines = [f"{name}: {frame[name]}\n" for name in ("id", "event") if name in frame]
-    return "".join(lines) + f"data: {json.dumps(frame.get('data', {}), ensure_ascii=False)}\n\n"
-
-
-async def _drip(writer: asyncio.StreamWriter, asked: Asked, seconds: float) -> None:
-    """An answer that begins like one of ours, goes on, a byte at a time, and has no end."""
-    writer.write(_head(202, {"Content-Type": "application/json", "Content-Length": "100000000", **_origin(asked)}))
-    for byte in chain(b'{"accepted": 1', repeat(ord(" "))):
-        writer.write(bytes([byte]))
-        await writer.drain()
-        await asyncio.sleep(seconds)
-
-
-def _head(status: int, headers: Mapping[str, str]) -> bytes:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 {status} {REASONS.get(status, 'Refused')}\r\n{lines}\r\n".encode()
-
-
-def _origin(asked: Asked) -> dict[str, str]:
-    origin = asked.headers.get("origin")
-    exposed = {"Access-Control-Expose-Headers": "Retry-After, ETag", "Vary": "Origin"}
-    return {"Access-Control-Allow-Origin": origin, **exposed} if origin else {}
-
-
-def _concerns(step: Mapping[str, Any], batch: Sequence[Mapping[str, Any]]) -> bool:
-    """Does the refusal hold for this batch?"""
-    if "most" in step:
-        return len(batch) > int(step["most"])
-    if "about" in step:
-        return any(event.get("event") == step["about"] for event in batch)
-    return True
-
-
-def _error(place: int) -> dict[str, Any]:
-    return {"index": place, "code": "event.field_missing", "field": "event", "detail": "The case says so."}
-
-
-async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
-    if headers.get("transfer-encoding") == "chunked":
-        body = b""
-        while size := int((await reader.readline()).strip(), 16):
-            body += (await reader.readexactly(size + 2))[:-2]
-        await reader.readline()
-    else:
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body

@@ -1,12 +1,12 @@
 """Every SDK against every case of sdks/conformance: one scripted server, one judge, a driver for each language."""
 
-import importlib.util
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from server import Scripted, Seen
 
 from tests.sdks.drivers import DRIVERS, SDKS, Driver, Playing
 
@@ -16,17 +16,6 @@ PRESENT = [driver for driver in DRIVERS if not driver.lacking]
 LANGUAGES = [driver.language for driver in PRESENT]
 
 
-def scripted() -> Any:
-    """The module of the server: it is published beside the cases, not importable from here."""
-    found = importlib.util.spec_from_file_location("scripted", SDKS / "conformance" / "server.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-SERVER = scripted()
 KINDS = ("sending", "streaming", "config")
 CASES = [
     case
@@ -46,7 +35,7 @@ def gap(requests: Sequence[Any]) -> float:
 
 
 # What an expectation is compared with: (what the server has seen, what the application has heard) -> value.
-Look = Callable[[Any, Mapping[str, Any]], Any]
+Look = Callable[[Seen, Mapping[str, Any]], Any]
 LOOKS: dict[str, Look] = {
     "stored": lambda seen, _: [event.get("event", event["type"]) for event in seen.stored],
     "count": lambda seen, _: len(seen.stored),
@@ -76,7 +65,7 @@ def within(wanted: Any, got: Any) -> Any:
     return got
 
 
-def judge(expect: Mapping[str, Any], seen: Any, heard: Mapping[str, Any]) -> None:
+def judge(expect: Mapping[str, Any], seen: Seen, heard: Mapping[str, Any]) -> None:
     for name, wanted in expect.items():
         if name in AT_LEAST:
             assert AT_LEAST[name](seen, heard) >= wanted, name
@@ -91,7 +80,7 @@ def judge(expect: Mapping[str, Any], seen: Any, heard: Mapping[str, Any]) -> Non
             assert LOOKS[name](seen, heard) == wanted, name
 
 
-def judge_always(seen: Any) -> None:
+def judge_always(seen: Seen) -> None:
     assert seen.again == [], "sent again after it was taken"
     assert seen.strayed == 0, "went where the server has sent it"
     for asked in seen.ingest:
@@ -132,7 +121,7 @@ def test_conformance(case: Mapping[str, Any], players: Sequence[Playing]) -> Non
 
 def fault(case: Mapping[str, Any], player: Playing) -> str:
     """Where the SDK of a language does something else; empty if nowhere."""
-    with SERVER.Scripted(case) as server:
+    with Scripted(case) as server:
         script = {"url": server.url, "key": KEY, "options": {**FAST, **case.get("options", {})}, "do": case["do"]}
         try:
             heard = json.loads(player.play(json.dumps(script)))

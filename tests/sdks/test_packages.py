@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from server import Scripted
 
 from tests.sdks.drivers import ROOT, SDKS
-from tests.sdks.test_conformance import SERVER
 
 TAKEN = {"ingest": [{"status": 202}]}
 TYPESCRIPT = ROOT / "tests" / "interop" / "node_modules" / "typescript" / "bin" / "tsc"
@@ -73,7 +73,7 @@ def needs(program: str, package: str) -> None:
 
 def sends(*commands: Sequence[str], cwd: Path) -> None:
     """Each command, given the server's address, tracks one event and ends by itself."""
-    with SERVER.Scripted(TAKEN) as server:
+    with Scripted(TAKEN) as server:
         for command in commands:
             run(*command, server.url, cwd=cwd)
         assert [event["event"] for event in server.seen.stored] == ["installed"] * len(commands)

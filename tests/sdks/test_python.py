@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 from persona_sdk import Options, Persona
+from server import Scripted
 
 from tests.sdks.drivers import SDKS
-from tests.sdks.test_conformance import KEY, SERVER
+from tests.sdks.test_conformance import KEY
 
 SLOW = Options(flush_interval_ms=600_000)  # what is sent is sent because somebody asked, or because a program ends
 CIRCLE: dict[str, Any] = {}
@@ -71,12 +72,12 @@ print(threading.active_count(), sockets())
 
 
 @pytest.fixture
-def server() -> Iterator[Any]:
-    with SERVER.Scripted({}) as server:
+def server() -> Iterator[Scripted]:
+    with Scripted({}) as server:
         yield server
 
 
-def names(server: Any) -> list[str]:
+def names(server: Scripted) -> list[str]:
     return sorted(event["event"] for event in server.seen.stored)
 
 
@@ -94,7 +95,7 @@ def run(program: str, *arguments: str) -> str:
     return done.stdout
 
 
-def test_each_process_of_a_forking_server_sends_its_own(server: Any) -> None:
+def test_each_process_of_a_forking_server_sends_its_own(server: Scripted) -> None:
     run(PREFORK, server.url)
     wanted = ["forked 0", "forked 1", "master", "master again", "worker 0", "worker 1"]
     assert names(server) == wanted
@@ -102,13 +103,13 @@ def test_each_process_of_a_forking_server_sends_its_own(server: Any) -> None:
     assert len(server.seen.stream) == 1, "a subscription is its process's alone"
 
 
-def test_an_exception_that_ends_the_program_does_not_end_its_events(server: Any) -> None:
+def test_an_exception_that_ends_the_program_does_not_end_its_events(server: Scripted) -> None:
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         run(FALLS, server.url)
     assert names(server) == ["last"]
 
 
-def test_any_number_of_threads_and_an_end_in_the_middle(server: Any) -> None:
+def test_any_number_of_threads_and_an_end_in_the_middle(server: Scripted) -> None:
     """What track() has taken is sent; what it has not is told, and it says so."""
     taken, dropped = [], []
     persona = Persona(KEY, url=server.url, on_drop=lambda name, _: dropped.append(name))
@@ -130,7 +131,7 @@ def test_any_number_of_threads_and_an_end_in_the_middle(server: Any) -> None:
     assert len(taken) + len(dropped) == 8 * 200
 
 
-def test_the_end_leaves_no_thread_and_no_socket(server: Any) -> None:
+def test_the_end_leaves_no_thread_and_no_socket(server: Scripted) -> None:
     assert run(END, server.url).split() == ["4", "3", "1", "0"]
 
 
@@ -150,7 +151,7 @@ def test_the_end_leaves_no_thread_and_no_socket(server: Any) -> None:
     ],
     ids=str,
 )
-def test_what_json_does_not_know_is_told_and_ends_nothing(server: Any, value: object) -> None:
+def test_what_json_does_not_know_is_told_and_ends_nothing(server: Scripted, value: object) -> None:
     dropped: list[tuple[str, str]] = []
     with Persona(KEY, url=server.url, options=SLOW, on_drop=lambda *what: dropped.append(what)) as persona:
         assert not persona.track("odd", {"value": value})
@@ -159,7 +160,7 @@ def test_what_json_does_not_know_is_told_and_ends_nothing(server: Any, value: ob
     assert names(server) == ["fine"]
 
 
-def test_nested_beyond_all_reason(server: Any) -> None:
+def test_nested_beyond_all_reason(server: Scripted) -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -167,7 +168,7 @@ def test_nested_beyond_all_reason(server: Any) -> None:
         assert not persona.track("deep", {"value": deep})
 
 
-def test_what_programs_have_besides_json(server: Any) -> None:
+def test_what_programs_have_besides_json(server: Scripted) -> None:
     zone = timezone(timedelta(hours=3))
     given = {
         "at": datetime(2026, 11, 21, 12, 0, tzinfo=zone),
@@ -189,7 +190,7 @@ def test_what_programs_have_besides_json(server: Any) -> None:
     }
 
 
-def test_callbacks_may_raise_and_may_end_it_all(server: Any) -> None:
+def test_callbacks_may_raise_and_may_end_it_all(server: Scripted) -> None:
     def angry(*_: object) -> None:
         raise RuntimeError("oh")
 
