@@ -12,6 +12,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -199,7 +200,8 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, heade
 	for name, values := range header {
 		request.Header[name] = values
 	}
-	request.Header.Set("Authorization", "Bearer "+c.key.Load().(string))
+	key := url.PathEscape(strings.TrimSpace(c.key.Load().(string))) // one with a stray letter in it is the server's to refuse
+	request.Header.Set("Authorization", "Bearer "+key)
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}

@@ -14,8 +14,9 @@ export class Http {
     this.hurries = 0;
   }
 
+  // A key with a stray letter in it is refused by the server, which says so; fetch would only throw.
   headers(more) {
-    return { Authorization: `Bearer ${this.key}`, ...more };
+    return { Authorization: `Bearer ${encodeURI(String(this.key).trim())}`, ...more };
   }
 
   // {ok, status, headers, body}: the body is what its JSON says, {} where it is none of ours.

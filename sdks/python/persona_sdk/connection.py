@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -52,7 +53,8 @@ class Connection:
 
     def open(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> httpx.Response:
         """The beginning of an answer. `more`: timeout (seconds), content, params."""
-        allowed = {"Authorization": f"Bearer {self._key()}", **(headers or {})}
+        key = quote(self._key().strip())  # one with a stray letter in it is the server's to refuse
+        allowed = {"Authorization": f"Bearer {key}", **(headers or {})}
         request = self.client.build_request(method, path, headers=allowed, extensions=self._extensions, **more)
         return self.client.send(request, stream=True)
 
