@@ -153,7 +153,8 @@ def test_two_tabs_at_once_and_one_is_shut(stack: Stack, chromium: Chromium, site
     track(tab, "tabs", 150, 300)
     tab.shut()
     books.once("tabs", 300)
-    assert chromium.run("Object.keys(localStorage).filter((name) => /queue/.test(name))") == []
+    kept = "Object.keys(localStorage).filter((name) => /queue/.test(name))"
+    chromium.wait(lambda: chromium.run(kept) == [], "the end of what was kept")
 
 
 def test_a_page_that_comes_back_by_the_back_button(stack: Stack, chromium: Chromium, site: Site, books: Books) -> None:

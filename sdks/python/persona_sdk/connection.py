@@ -1,5 +1,7 @@
 """One HTTP client for one thread, whose waiting another thread can end."""
 
+import encodings.idna
+import encodings.utf_8_sig  # noqa: F401 - else a thread asks for them late, and a fork just then leaves the child without
 import json
 import socket
 from collections.abc import Callable, Mapping
