@@ -117,6 +117,21 @@ def test_what_a_tab_that_ends_leaves_another_delivers_at_once(chromium: Chromium
         arrives(server, "theirs")
 
 
+def test_of_more_than_there_is_room_for_the_oldest_is_kept(chromium: Chromium, site: Site) -> None:
+    """And all of it in memory: nothing is given up while the page is there."""
+    kept = "JSON.parse(Object.entries(localStorage).find(([name]) => /queue/.test(name))[1]).events.map((e) => e.name)"
+    with Scripted({"ingest": [{"status": 503}, {"status": 202}]}) as server:
+        chromium.open(f"{site.url}/")
+        start(chromium, server, retryBaseMs=600_000, retryCapMs=600_000)
+        chromium.run("(() => { for (let i = 0; i < 600; i++) persona.track('e' + i, {filler: 'x'.repeat(4000)}); })()")
+        until(lambda: server.seen.answered >= 1, "the first failure", 20)
+        names = chromium.run(kept)
+        assert 300 < len(names) < 600
+        assert names == [f"e{number}" for number in range(len(names))]
+        chromium.run("dispatchEvent(new Event('online')), persona.flush()")
+        arrives(server, *(f"e{number}" for number in range(600)))
+
+
 def test_a_browser_without_locks(chromium: Chromium, site: Site) -> None:
     with Scripted({}) as server:
         chromium.open(f"{site.url}/")
