@@ -81,6 +81,10 @@ func (s *sender) waitForWork(ctx context.Context) bool {
 // send is one request. The pause before the next.
 func (s *sender) send(ctx context.Context, batch []waiting) time.Duration {
 	s.again = true
+	select {
+	case <-s.client.hurry: // meant for a pause that is over
+	default:
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.client.options.Timeout)
 	defer cancel()
 	response, err := s.client.do(ctx, http.MethodPost, ingestPath, requestBody(batch), nil)

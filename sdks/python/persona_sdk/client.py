@@ -120,7 +120,9 @@ class Persona:
             return "event.not_json"
         if len(body) > MOST_EVENT_BYTES:
             return "event.too_large"
-        return self._queue.add(Waiting(name, body))
+        refusal = self._queue.add(Waiting(name, body))
+        self._sender.begin()
+        return refusal
 
     def flush(self, timeout_ms: float = 10_000) -> bool:
         """Send everything that was tracked before. True when it was taken (or refused for good) within the time."""

@@ -44,8 +44,15 @@ class Sender:
         self._again = False  # the oldest batch was tried already: no waiting for company
         self._ended = False
         self._hurried = False  # no pause any longer
-        self._thread = threading.Thread(target=self._run, name="persona-sender", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """With the first event: a server that forks its workers before has no thread yet."""
+        if self._thread is None:
+            with self._queue.changed:
+                if self._thread is None and not self._ended:
+                    self._thread = threading.Thread(target=self._run, name="persona-sender", daemon=True)
+                    self._thread.start()
 
     def flush(self, seconds: float) -> bool:
         """Send what is queued now; True when all of it was taken or refused for good within the time."""
@@ -61,7 +68,9 @@ class Sender:
             self._ended = True
             self._queue.changed.notify_all()
         self._connection.abort()
-        if threading.current_thread() is not self._thread:
+        if self._thread is None:
+            self._connection.client.close()
+        elif threading.current_thread() is not self._thread:
             self._thread.join(JOIN_SECONDS)
 
     def hurry(self) -> None:
@@ -98,7 +107,7 @@ class Sender:
 
     def _try(self, batch: Sequence[Waiting]) -> float:
         """One request. The seconds to wait before the next. Whatever happens, the one thread that sends goes on."""
-        self._again = True
+        self._again, self._hurried = True, False
         try:
             return self._send(batch)
         except httpx.HTTPError:
