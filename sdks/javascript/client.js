@@ -8,7 +8,6 @@ import { Subscription } from "./subscription.js";
 const SAMPLED = ["track", "page", "screen"]; // never what says who somebody is
 const nothing = () => {};
 
-
 // What browser and server have in common. A place to keep things is {read(), write(value)}.
 // fault(error): an exception of the application's own callbacks, which must not end what goes on here.
 export class Client {
