@@ -101,8 +101,12 @@ def test_segops_loses_what_was_refused_and_nothing_else(stack: Stack, books: Boo
 @SLOW
 def test_segops_in_a_browser_shakes_hands(stack: Stack, books: Books) -> None:
     """With a publishable key its events are of the user that was signed, whoever they name."""
-    manage(stack, "add_secret", stack.running.project, "identity", "--stdin", given=IDENTITY)
-    said = run("segops_client.py", stack.url, stack.publishable_key, 100, IDENTITY)
+    slug = stack.running.project
+    manage(stack, "add_secret", slug, "identity", "--stdin", given=IDENTITY)
+    try:
+        said = run("segops_client.py", stack.url, stack.publishable_key, 100, IDENTITY)
+    finally:  # others use the same project, without one
+        manage(stack, "remove_secret", slug, manage(stack, "list_secrets", slug).split()[0])
     assert said == "lost batches: 0"
     assert books.orders("segops-signed")[0] == 100
     assert books.plan_of("segops-signed") == "team"
@@ -112,11 +116,11 @@ def test_segops_in_a_browser_shakes_hands(stack: Stack, books: Books) -> None:
 def test_shopify_signs_and_verifies(stack: Stack, books: Books) -> None:
     slug = stack.running.project
     manage(stack, "add_secret", slug, "shopify", given="hush\n")
-    for subscription in ("1", "1", "2"):  # the same deliveries again, then told by another subscription
-        address = f"{stack.url}/api/ingestion/shopify/{slug}/"
-        assert run("shopify.mjs", address, "hush", N, subscription) == "lost events: 0"
+    address = f"{stack.url}/api/ingestion/shopify/{slug}/"
+    for many, subscription in ((N, "1"), (N // 10, "1"), (N // 10, "2")):  # told again, and by another subscription
+        assert run("shopify.mjs", address, "hush", many, subscription) == "lost events: 0"
     assert books.orders("shopify-_@example.com")[0] == N
-    assert run("shopify.mjs", f"{stack.url}/api/ingestion/shopify/{slug}/", "another", 3) == "lost events: 3"
+    assert run("shopify.mjs", address, "another", 3) == "lost events: 3"
 
 
 # --- the browser library ---
