@@ -64,6 +64,8 @@ class Living:
         made.fill(size, project)
         self._know(0)
         self.create(rules(size.personas))
+        # Or the vacuum that so many rows at once call for would run beside what is measured.
+        self.database.execute("vacuum analyze segments_membership, segments_change")
 
     def _know(self, after: int) -> None:
         self.database.execute(KNOWN, {"project": self.project, "after": after})
