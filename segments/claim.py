@@ -15,13 +15,19 @@ TIMERS = 2_000  # due timers a turn
 TIMERS_BESIDE = 250  # while profiles wait for what happened to them: a crowd that leaves at once must not hold them up
 
 CANDIDATES = """
-select project_id from (
+select project_id, exists (select from segments_persona p where p.project_id = waiting.project_id) from (
     select distinct project_id from ingestion_staleprofiles
     union
     select l.project_id from segments_lane l where exists (
         select from segments_membership m where m.project_id = l.project_id and m.shard = l.shard
             and m.recheck_at <= floor(extract(epoch from statement_timestamp()) * 1000)::bigint)
 ) waiting order by project_id <= %s, project_id
+"""
+# Asked again where the marks are taken: a persona that this statement does not see comes after the events of all marks
+# that it sees, and its backfill reads them.
+FORGET = """
+delete from ingestion_staleprofiles
+where project_id = %(project)s and not exists (select from segments_persona p where p.project_id = %(project)s)
 """
 # The lanes that have waited longest; all of them, unless there is more in them than a turn takes.
 LOCK = """
@@ -82,11 +88,19 @@ def marks_wait() -> bool:
         return bool((cursor.fetchone() or (False,))[0])
 
 
-def candidates(last_project: int) -> list[int]:
-    """Projects with anything to judge; they take turns, from the one after `last_project` on."""
+def candidates(last_project: int) -> list[tuple[int, bool]]:
+    """Projects with anything to judge, and whether they have personas; they take turns, from the one after
+    `last_project` on."""
     with raw_cursor() as cursor:
         cursor.execute(CANDIDATES, (last_project,))
-        return [project_id for (project_id,) in cursor.fetchall()]
+        return [(project_id, has_personas) for project_id, has_personas in cursor.fetchall()]
+
+
+def forget(project_id: int) -> int:
+    """Drop the marks of a project that has no persona to judge; how many rows of them."""
+    with raw_cursor() as cursor:
+        cursor.execute(FORGET, {"project": project_id})
+        return cursor.rowcount
 
 
 def claim(project_id: int) -> Work | None:

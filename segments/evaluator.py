@@ -31,7 +31,9 @@ _last_project = 0  # projects take turns in this process
 def evaluate_some() -> int:
     """One turn: the profiles and timers judged; 0 when there was nothing to do or others hold the lanes."""
     global _last_project
-    for project_id in claim.candidates(_last_project):
+    for project_id, has_personas in claim.candidates(_last_project):
+        if not has_personas and (forgotten := claim.forget(project_id)):
+            return forgotten
         with transaction.atomic():
             work = claim.claim(project_id)
             if work is not None:

@@ -206,3 +206,14 @@ def test_a_rule_that_fails_on_somebody_stops_only_its_own_persona(shop: Project)
     update_persona(persona=broken, changes={"status": "live"}, actor="alice")
     settle()
     assert members(shop, "broken") == {"alice", "bob"}
+
+
+def test_where_nobody_judges_nothing_is_left_lying_and_the_first_persona_finds_everybody(shop: Project) -> None:
+    put(shop, track(userId="alice"), track(userId="bob"), received_at=now_ms())
+    settle()
+    assert not StaleProfiles.objects.filter(project=shop).exists()
+    persona(shop, "keen", viewed(1))
+    assert members(shop, "keen") == {"alice", "bob"}
+    put(shop, track(userId="charlie"), received_at=now_ms())
+    settle()
+    assert members(shop, "keen") == {"alice", "bob", "charlie"}
