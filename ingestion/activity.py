@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from ingestion.cursors import Cursor
+from ingestion.cursors import Cursor, array
 from ingestion.identity import Person, survivor
 
 HOUR_MS = 3_600_000
@@ -93,8 +93,7 @@ def note(cursor: Cursor, project: int, seen: Iterable[tuple[int, int]]) -> None:
     for hour, profile in sorted(seen):
         by_hour.setdefault(hour, []).append(profile)
     for hour, profiles in by_hour.items():
-        array = "{" + ",".join(map(str, profiles)) + "}"
-        cursor.execute(NOTE, {"project": project, "hour": hour // HOUR_MS, "profiles": array})
+        cursor.execute(NOTE, {"project": project, "hour": hour // HOUR_MS, "profiles": array(profiles)})
 
 
 def merge(cursor: Cursor, project: int, losers: Collection[Person]) -> None:

@@ -15,7 +15,8 @@ from ingestion.identity import Key
 
 NOBODY = 0  # in `merged_into`
 
-LOCK = "select from ingestion_writerlane where project_id = %s for update"
+# Writers forget what they remember of people.
+LOCK = "update ingestion_writerlane set people_version = people_version + 1 where project_id = %s"
 MERGED = """
 with recursive taken(id) as (
     select %(profile)s::bigint

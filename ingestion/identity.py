@@ -78,6 +78,10 @@ class People:
         person.seen(ts)
         return person
 
+    def everybody(self) -> Iterable[tuple[Key, Person]]:
+        """Every external id of the turn that belongs to somebody, and to whom after all merges."""
+        return [(key, survivor(person)) for key, person in self._of.items()]
+
     def altered(self) -> Iterable[Person]:
         """People whose own row changes, whether an event came to them or not."""
         return [person for person in self._of.values() if person.named or person.united]

@@ -41,11 +41,16 @@ def rows(
 def _mark(
     person: Person, arrivals: Sequence[Arrival], sheet: Sheet | None, names: Mapping[str, int], now: int
 ) -> stale.Mark:
-    last = max(arrivals, key=lambda arrival: (arrival.ts, arrival.uid), default=None)
+    if len(arrivals) == 1:  # the common case: nothing to sort
+        last: Arrival | None = arrivals[0]
+        numbers = [names[arrivals[0].event.name]]
+    else:
+        last = max(arrivals, key=lambda arrival: (arrival.ts, arrival.uid), default=None)
+        numbers = sorted({names[arrival.event.name] for arrival in arrivals})
     return stale.Mark(
         profile=person.id,
         what=_what(person, sheet),
-        names=tuple(sorted({names[arrival.event.name] for arrival in arrivals})),
+        names=tuple(numbers),
         received_at=now if last is None else last.received_at,
         ts=now if last is None else last.ts,
         uid="" if last is None else last.uid.hex(),

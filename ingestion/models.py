@@ -178,6 +178,7 @@ class WriterLane(models.Model):
     project = models.OneToOneField(Project, models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="+")
     applied_seq = models.BigIntegerField(default=0)
     watched_until = models.BigIntegerField(default=0)  # somebody looks at the live page until then
+    people_version = models.BigIntegerField(default=0)  # see ingestion.acquaintances
 
     class Meta:
         managed = False

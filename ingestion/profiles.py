@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ingestion.cursors import Cursor
+from ingestion.cursors import Cursor, array
 from ingestion.identity import Key, People, Person, survivor
 from ingestion.traits import State, loaded, times, values
 from persona.lib import ids
@@ -33,10 +33,18 @@ select %s, r.* from json_to_recordset(%s) as r(
 """
 UPDATE = """
 update ingestion_profile p
-set identified = r.identified, first_seen = r.first_seen, last_seen = r.last_seen,
+set identified = r.identified,
+    first_seen = least(p.first_seen, r.first_seen), last_seen = greatest(p.last_seen, r.last_seen),
     traits = coalesce(r.traits, p.traits), trait_ts = coalesce(r.trait_ts, p.trait_ts)
 from json_to_recordset(%s) as r(
     id bigint, identified boolean, first_seen bigint, last_seen bigint, traits jsonb, trait_ts jsonb)
+where p.project_id = %s and p.id = r.id
+"""
+# For those to whom nothing happened but events: most of them.
+SEEN = """
+update ingestion_profile p
+set first_seen = least(p.first_seen, r.first), last_seen = greatest(p.last_seen, r.last)
+from unnest(%s::bigint[], %s::bigint[], %s::bigint[]) as r(id, first, last)
 where p.project_id = %s and p.id = r.id
 """
 BIND = """
@@ -85,10 +93,10 @@ def ask_known(cursor: Cursor, project: int, keys: Collection[Key]) -> None:
     cursor.execute(KNOWN, {"project": project, "keys": _json(wanted)})
 
 
-def known(rows: Iterable[Sequence[Any]]) -> dict[Key, Person]:
-    """People by external id; ids of the same profile share one Person."""
-    people: dict[int, Person] = {}
-    result: dict[Key, Person] = {}
+def known(rows: Iterable[Sequence[Any]], remembered: Mapping[Key, Person]) -> dict[Key, Person]:
+    """People by external id, those that are remembered among them; ids of the same profile share one Person."""
+    people: dict[int, Person] = {person.id: person for person in remembered.values()}
+    result: dict[Key, Person] = dict(remembered)
     for kind, external, profile, public, shard, identified, first, last in rows:
         person = people.get(profile)
         if person is None:
@@ -122,8 +130,15 @@ def trait_states(cursor: Cursor, project: int, people: Collection[Person]) -> di
 def save(cursor: Cursor, project: int, touched: Iterable[Person], states: Mapping[int, State]) -> None:
     """Insert the new and update the stored among `touched`; `states`: traits to write, by profile id."""
     rows: dict[bool, list[Row]] = {False: [], True: []}
+    seen: list[tuple[int, int, int]] = []
     for person in touched:
-        rows[person.stored].append(_row(person, states.get(person.id)))
+        state = states.get(person.id)
+        if state is None and person.stored and not (person.named or person.united):
+            seen.append((person.id, person.first_seen, person.last_seen))
+        else:
+            rows[person.stored].append(_row(person, state))
+    if seen:
+        cursor.execute(SEEN, [*map(array, zip(*sorted(seen), strict=True)), project])
     if rows[False]:
         cursor.execute(INSERT, [project, _json(rows[False])])
     if rows[True]:

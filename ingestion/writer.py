@@ -10,10 +10,24 @@ from itertools import chain
 
 import msgspec
 import psycopg
+from django.db import transaction
 
-from ingestion import activity, arrivals, log, marks, names, outcomes, profiles, tallies, tombstones, waiting
+from ingestion import (
+    acquaintances,
+    activity,
+    arrivals,
+    log,
+    marks,
+    names,
+    outcomes,
+    profiles,
+    tallies,
+    tombstones,
+    waiting,
+    written,
+)
 from ingestion.arrivals import Arrival
-from ingestion.cursors import Cursor, copy_rows
+from ingestion.cursors import Cursor, copy_packed
 from ingestion.identity import Key, People, Person, keys_of, survivor
 from ingestion.outcomes import Outcome
 from ingestion.traits import Sheet
@@ -33,17 +47,8 @@ select %s, substring(%s::bytea from place * 16 + 1 for 16), %s from generate_ser
 on conflict (project_id, uid) do nothing
 returning uid
 """
+CHANGED = "update ingestion_writerlane set people_version = people_version + 1 where project_id = %s"
 RELEASE = "delete from ingestion_dedupekey where project_id = %s and uid = any(%s)"
-EVENTS = """
-copy ingestion_event (project_id, profile_id, name_id, ts, received_at, uid, props, context)
-from stdin (format binary)
-"""
-EVENT_TYPES = ("int8", "int8", "int4", "int8", "int8", "bytea", "jsonb", "jsonb")
-DEAD = """
-copy ingestion_deadletter (project_id, batch_id, index, dialect, code, detail, body, at, received_at, frame)
-from stdin (format binary)
-"""
-DEAD_TYPES = ("int8", "text", "int4", "text", "text", "text", "bytea", "int8", "int8", "bytea")
 STALE = """
 insert into ingestion_staleprofiles (project_id, shard, at, items)
 select %s, r.* from unnest(%s::smallint[], %s::bigint[], %s::bytea[]) as r
@@ -61,6 +66,7 @@ class Lane(msgspec.Struct, frozen=True):
     project: int
     shards: int
     watched_until: int
+    people_version: int
     has_erased: bool
 
 
@@ -106,7 +112,7 @@ def _worked_out(cursor: Cursor, lane: Lane, now: int, batches: Sequence[Waiting]
     numbers = names.numbered(cursor, lane.project, _names(lane.project, read.arrivals))
     good, refused = outcomes.admitted(read.arrivals, numbers)
     firsts, repeated = outcomes.first_of_each(good)
-    fresh, people = _ask(cursor, lane.project, firsts, now)
+    fresh, people = _ask(cursor, lane, firsts, now)
     known = [outcomes.duplicate(arrival) for arrival in firsts if arrival.uid not in fresh]
     found = outcomes.identified((arrival for arrival in firsts if arrival.uid in fresh), people)
     profiles.number_new(cursor, lane.project, lane.shards, people)
@@ -135,18 +141,21 @@ def _names(project: int, read: Sequence[Arrival]) -> dict[str, bool]:
     return found
 
 
-def _ask(cursor: Cursor, project: int, firsts: Sequence[Arrival], now: int) -> tuple[set[bytes], People]:
-    """Which events are new, and who is known: two statements, one round trip."""
+def _ask(cursor: Cursor, lane: Lane, firsts: Sequence[Arrival], now: int) -> tuple[set[bytes], People]:
+    """Which events are new, and who is known: two statements, one round trip; one, if all people are remembered."""
     if not firsts:
         return set(), People({})
-    keys: set[Key] = set(chain.from_iterable(keys_of(arrival.event) for arrival in firsts))
     uids = b"".join(arrival.uid for arrival in firsts)
     with psycopg.Cursor(cursor.connection) as other:
         with cursor.connection.pipeline():
-            cursor.execute(DEDUPE, [project, uids, now, len(firsts)], binary=True)
-            profiles.ask_known(other, project, keys)
+            cursor.execute(DEDUPE, [lane.project, uids, now, len(firsts)], binary=True)
+            # While PostgreSQL works on that.
+            keys: set[Key] = set(chain.from_iterable(keys_of(arrival.event) for arrival in firsts))
+            remembered, missing = acquaintances.recalled(lane.project, lane.people_version, cursor.connection, keys)
+            if missing:
+                profiles.ask_known(other, lane.project, missing)
         fresh = {uid for (uid,) in cursor}
-        return fresh, People(profiles.known(other))
+        return fresh, People(profiles.known(other if missing else (), remembered))
 
 
 def _traits(cursor: Cursor, project: int, found: Sequence[Outcome], people: People) -> dict[int, Sheet]:
@@ -174,8 +183,22 @@ def _write(cursor: Cursor, turn: Turn) -> None:
         tallies.record(cursor, project, turn.outcomes, turn.names, turn.now)
         if turn.lane.watched_until > turn.now:
             log.record(cursor, project, turn.outcomes, turn.now)
-    _copy_events(cursor, turn)
-    _copy_dead_letters(cursor, turn)
+        events = written.packed(project, turn.names, turn.outcomes)  # while PostgreSQL works on all that
+    copy_packed(cursor, written.EVENTS, events)
+    written.copy_dead_letters(cursor, project, turn.outcomes, turn.now)
+    _remember_people(cursor, turn)
+
+
+def _remember_people(cursor: Cursor, turn: Turn) -> None:
+    """For the next turn; other processes are told to forget those who are not what they were."""
+    lane, people, connection = turn.lane, turn.people, cursor.connection
+    version = lane.people_version
+    if people.taken_in or any(person.stored for person in people.altered()):
+        cursor.execute(CHANGED, [lane.project])
+        version += 1
+    transaction.on_commit(
+        lambda: acquaintances.remember(lane.project, lane.people_version, version, connection, people)
+    )
 
 
 def _touched(turn: Turn) -> list[Person]:
@@ -222,47 +245,3 @@ def _release(cursor: Cursor, project: int, found: Iterable[Outcome]) -> None:
     uids = [arrival.uid for arrival in refused if arrival is not None]
     if uids:
         cursor.execute(RELEASE, [project, uids])
-
-
-def _copy_events(cursor: Cursor, turn: Turn) -> None:
-    rows = (
-        (
-            turn.lane.project,
-            None if outcome.person is None else outcome.person.id,
-            turn.names[outcome.arrival.event.name],
-            outcome.arrival.ts,
-            outcome.arrival.received_at,
-            outcome.arrival.uid,
-            outcome.arrival.props,
-            outcome.arrival.context,
-        )
-        for outcome in turn.outcomes
-        if outcome.is_event and outcome.arrival is not None
-    )
-    copy_rows(cursor, EVENTS, EVENT_TYPES, rows)
-
-
-def _copy_dead_letters(cursor: Cursor, turn: Turn) -> None:
-    refused = [outcome.refused for outcome in turn.outcomes if outcome.refused is not None]
-    frames = arrivals.frames(refused)
-    rows = [
-        (
-            turn.lane.project,
-            one.batch.batch_id,
-            one.rejection.index,
-            one.batch.dialect,
-            one.rejection.code,
-            _detail(one.rejection.field, one.rejection.detail),
-            one.rejection.body,
-            turn.now,
-            min(one.batch.received_at, turn.now),
-            frames[one.batch.id],
-        )
-        for one in arrivals.with_bodies(refused)
-    ]
-    if rows:
-        copy_rows(cursor, DEAD, DEAD_TYPES, rows)
-
-
-def _detail(field: str, detail: str) -> str:
-    return (f"{field}: {detail}" if field else detail).replace("\x00", "")
