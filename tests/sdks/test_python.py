@@ -205,6 +205,20 @@ def test_callbacks_may_raise_and_may_end_it_all(server: Scripted) -> None:
     assert names(server) == ["fine", "first"]
 
 
+def test_a_full_queue_is_logged_once_not_for_each_event(server: Scripted, caplog: pytest.LogCaptureFixture) -> None:
+    dropped: list[str] = []
+    options = Options(flush_interval_ms=600_000, max_queue=1)
+    with Persona(KEY, url=server.url, options=options, on_drop=lambda name, _: dropped.append(name)) as persona:
+        for round_ in range(2):
+            for number in range(5):
+                persona.track(f"{round_} {number}")
+            persona.flush()
+    assert len(dropped) == 8
+    assert [record.getMessage() for record in caplog.records if "full" in record.getMessage()] == [
+        "event '0 1' was given up: queue.full", "event '1 1' was given up: queue.full",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("url", ["nonsense", "http://", "http://[", "ftp://localhost", "http://127.0.0.1:1"])
 def test_an_address_that_leads_nowhere_neither_raises_nor_spins(url: str) -> None:
     dropped: list[str] = []

@@ -9,7 +9,7 @@ from persona_sdk.config import Config
 from persona_sdk.connection import Connection
 from persona_sdk.event import SAMPLED, NotJson, build, encoded
 from persona_sdk.options import MOST_EVENT_BYTES, MOST_EVENTS, Options
-from persona_sdk.queue import Queue, Waiting
+from persona_sdk.queue import FULL, Queue, Waiting
 from persona_sdk.sampling import share
 from persona_sdk.sender import Sender
 from persona_sdk.stream import Change, Subscription
@@ -44,7 +44,7 @@ class Persona:
         self._asks = config
         self._config: Config | None = None
         self._subscriptions: list[Subscription] = []
-        self._closed = False
+        self._closed = self._full = False
         self._start()
         ending.begin(self)
 
@@ -122,6 +122,7 @@ class Persona:
             return "event.too_large"
         refusal = self._queue.add(Waiting(name, body))
         self._sender.begin()
+        self._full = self._full and refusal == FULL
         return refusal
 
     def flush(self, timeout_ms: float = 10_000) -> bool:
@@ -176,7 +177,9 @@ class Persona:
         self.close()
 
     def _drop(self, name: str, code: str) -> None:
-        log.warning("event %r was given up: %s", name, code)
+        if not (self._full and code == FULL):  # once, not for each: it may be thousands a second
+            log.warning("event %r was given up: %s", name, code)
+        self._full = code == FULL
         self._tell(self._on_drop, name, code)
 
     def _fail(self, code: str) -> None:

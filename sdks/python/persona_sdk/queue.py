@@ -7,6 +7,7 @@ from itertools import islice
 
 from persona_sdk.options import MOST_BYTES, MOST_EVENTS
 
+FULL = "queue.full"
 ENVELOPE = 256  # bytes around the events of a request
 
 
@@ -43,7 +44,7 @@ class Queue:
                 return "client.closed"
             size = self._bytes + len(event.body)
             if len(self._events) >= self._most or size > self._most_bytes:
-                return "queue.full"
+                return FULL
             self._events.append(event)
             self._bytes = size
             self.added += 1
