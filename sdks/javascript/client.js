@@ -34,11 +34,13 @@ export class Client {
     if (this.options.onFlags) this.tell(this.options.onFlags, { ...body.flags });
   }
 
+  // A promise where the callback has given one, which then never fails.
   tell(callback, ...given) {
     try {
-      callback(...given);
+      const answer = callback(...given);
+      return answer && answer.then ? answer.then(nothing, (error) => this.fault(error)) : null;
     } catch (error) {
-      this.fault(error);
+      return this.fault(error);
     }
   }
 

@@ -7,18 +7,21 @@ const FOR_GOOD = [400, 401, 403, 404];
 const NAMED = ["profile", "persona", "op"]; // what every change says
 const isPlace = (id) => /^\d+$/.test(id);
 
-// One open stream, opened again behind the last id whenever it ends. `change` is called in order, each change once.
+// One open stream, opened again behind the last id whenever it ends. `change` is called in order, each change once; when
+// it gives a promise, the next waits for that.
 // kept: {read(), write(id)}: where the place is remembered. error(code): the server refuses for good; it has ended.
 export class Subscription {
   constructor({ http, options, personas, kept, change, reset, error, fault }) {
     Object.assign(this, { http, options, personas, kept, change, reset, error, fault });
     this.backoff = new Backoff(options.retryBaseMs, options.retryCapMs);
     this.told = -1; // the last number that the application has heard
+    this.leaving = new Promise((left) => { this.left = left; });
     this.done = this.run();
   }
 
   close() {
     this.closed = true;
+    this.left();
     if (this.abort) this.abort.abort();
     if (this.wake) this.wake();
     return this.done;
@@ -65,7 +68,10 @@ export class Subscription {
         if (done || this.closed) return this.backoff.next();
         clearTimeout(watchdog);
         watchdog = guard();
-        parser.feed(decoder.decode(value, { stream: true })).forEach((frame) => this.closed || this.hear(frame));
+        for (const frame of parser.feed(decoder.decode(value, { stream: true }))) {
+          const waiting = this.closed || this.hear(frame);
+          if (waiting && waiting.then) await Promise.race([waiting, this.leaving]); // it may be what closes this
+        }
         if (parser.endless) return this.backoff.next();
       }
     } finally {
@@ -83,12 +89,14 @@ export class Subscription {
 
   hear(frame) {
     this.backoff.succeeded();
+    const behind = () => isPlace(frame.id) && this.kept.write(frame.id); // the call: what was not seen comes again
     try {
-      this.understand(frame);
-    } catch (error) { // a fault of the application, or not what this server sends: what follows still counts
+      const waiting = this.understand(frame);
+      if (waiting && waiting.then) return waiting.then(behind);
+    } catch (error) { // not what this server sends: what follows still counts
       this.fault(error);
     }
-    if (isPlace(frame.id)) this.kept.write(frame.id); // behind the call: what was not seen comes again
+    return behind();
   }
 
   understand({ event, id, data }) {
@@ -96,12 +104,13 @@ export class Subscription {
       const { oldest, head } = JSON.parse(data);
       if (!Number.isInteger(oldest) || !Number.isInteger(head)) throw new TypeError(`no reset: ${data}`);
       this.told = oldest - 1;
-      this.reset(oldest, head);
+      return this.reset(oldest, head);
     } else if (event === "segment.updated" && isPlace(id) && Number(id) > this.told) {
       const change = JSON.parse(data);
       if (NAMED.some((name) => typeof change[name] !== "string")) throw new TypeError(`no change: ${data}`);
       this.told = Number(id);
-      this.change({ seq: this.told, ...change });
+      return this.change({ seq: this.told, ...change });
     }
+    return null;
   }
 }

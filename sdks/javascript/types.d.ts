@@ -44,5 +44,5 @@ export interface Filter {
   /** Behind which id to begin where there is no place from before; without either, from now on. */
   cursor?: string | null;
   /** The changes before `oldest` are gone: read the members anew. */
-  onReset?: (oldest: number, head: number) => void;
+  onReset?: (oldest: number, head: number) => void | Promise<void>;
 }

@@ -28,7 +28,7 @@ export interface Persona {
   reset(): void;
   flush(milliseconds?: number): Promise<boolean> | undefined;
   /** Keeps its place for the life of the tab, across page loads. */
-  subscribe(filter: Filter, callback: (change: Change) => void): Subscription | undefined;
+  subscribe(filter: Filter, callback: (change: Change) => void | Promise<void>): Subscription | undefined;
   flags(): Flags | undefined;
   setKey(key: string): void;
   optIn(): void;

@@ -25,7 +25,7 @@ export class Persona {
   alias(userId: string, previousId: string, more?: More): boolean;
   /** True when everything that waits now was taken, or refused for good, within the time. */
   flush(milliseconds?: number): Promise<boolean>;
-  subscribe(filter: Filter, callback: (change: Change) => void): Subscription;
+  subscribe(filter: Filter, callback: (change: Change) => void | Promise<void>): Subscription;
   flags(): Flags;
   /** The next key of a rotation: what waits goes out with it at once. */
   setKey(key: string): void;
