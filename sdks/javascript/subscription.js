@@ -15,13 +15,12 @@ export class Subscription {
     Object.assign(this, { http, options, personas, kept, change, reset, error, fault });
     this.backoff = new Backoff(options.retryBaseMs, options.retryCapMs);
     this.told = -1; // the last number that the application has heard
-    this.leaving = new Promise((left) => { this.left = left; });
     this.done = this.run();
   }
 
   close() {
     this.closed = true;
-    this.left();
+    if (this.left) this.left();
     if (this.abort) this.abort.abort();
     if (this.wake) this.wake();
     return this.done;
@@ -70,7 +69,7 @@ export class Subscription {
         watchdog = guard();
         for (const frame of parser.feed(decoder.decode(value, { stream: true }))) {
           const waiting = this.closed || this.hear(frame);
-          if (waiting && waiting.then) await Promise.race([waiting, this.leaving]); // it may be what closes this
+          if (waiting && waiting.then) await this.until(waiting);
         }
         if (parser.endless) return this.backoff.next();
       }
@@ -78,6 +77,14 @@ export class Subscription {
       clearTimeout(watchdog);
       abort.abort(); // whatever of it is still open
     }
+  }
+
+  // Or until the end: it may be what closes this.
+  until(waiting) {
+    return new Promise((over) => {
+      this.left = over;
+      waiting.then(over);
+    });
   }
 
   async refused(response) {
