@@ -34,7 +34,7 @@ HISTORY = """
 with hour as (select extract(epoch from date_trunc('minute', now()))::bigint * 1000 as now)
 insert into ingestion_eventminute (project_id, minute, stored, duplicates, rejected)
 select p.id, h.now - n * 60000, 60 + (25 * sin(n / 7.0) + 18 * random())::int, 0, (random() * 1.04)::int
-from keys_project p, hour h, generate_series(1, 59) n where p.slug = %(slug)s
+from keys_project p, hour h, generate_series(0, 59) n where p.slug = %(slug)s
 on conflict (project_id, minute) do update set stored = excluded.stored;
 insert into segments_personahour (project_id, persona_id, hour, enters, leaves)
 select p.project_id, p.id, extract(epoch from date_trunc('hour', now()))::bigint * 1000 - n * 3600000,
