@@ -80,8 +80,17 @@ def _is_short(headers: Mapping[str, str]) -> bool:
     return len(length) < 6 and length.isdecimal() and int(length) <= SHORT and "transfer-encoding" not in headers
 
 
+class Nobody:
+    """Stands where uvicorn tells a waiting application that there is more to read, or that the client is gone."""
+
+    def set(self) -> None:
+        """Nobody waits."""
+
+
 class Exchange:
     """One request that takes the short way. For the protocol it looks like uvicorn's own cycle."""
+
+    message_event = Nobody()
 
     def __init__(self, protocol: ShortProtocol, way: Way, headers: Mapping[str, str]) -> None:
         self.protocol = protocol
@@ -92,10 +101,6 @@ class Exchange:
         self.more_body = True
         self.disconnected = False
         self.response_started = self.response_complete = False
-        self.message_event = self
-
-    def set(self) -> None:
-        """There is more to read, or the client is gone: nobody waits for it."""
 
     def begin(self) -> None:
         """The request is complete."""
