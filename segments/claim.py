@@ -54,11 +54,11 @@ delete from ingestion_staleprofiles where project_id = %(project)s and (shard, i
     where before < %(bytes)s)
 returning items
 """
-# The clock after the claim, so that no event of it is later; the rules of that moment; and what is due by then. A limit
-# for each shard lets the index give them in order; asked for all shards at once, all that are due are sorted.
+# The clock after the claim, so that no event of it is later; the rules and the newest event name of that moment; and
+# what is due. A limit for each shard lets the index give them in order; asked for all at once, all due are sorted.
 DUE = """
-select clock.now, h.rules_version, due.* from (
-    select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now) clock
+select clock.now, h.rules_version, (select max(n.id) from ingestion_eventname n where n.project_id = %(project)s),
+    due.* from (select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now) clock
 left join segments_head h on h.project_id = %(project)s
 left join lateral (
     select of_shard.* from unnest(%(shards)s::smallint[]) s(shard) cross join lateral (
@@ -70,7 +70,8 @@ left join lateral (
 
 
 class Work(msgspec.Struct):
-    """What one turn has claimed: marks by profile, due instants by pair; the clock and the rules after that."""
+    """What one turn has claimed: marks by profile, due instants by pair; the clock, the version of the rules and the id
+    of the newest event name after that."""
 
     project_id: int
     shards: list[int]
@@ -78,6 +79,7 @@ class Work(msgspec.Struct):
     due: dict[Pair, int]
     now: int
     rules_version: int
+    newest_name: int
     failed: set[int] = msgspec.field(default_factory=set)  # personas whose rule could not be judged
 
 
@@ -116,9 +118,9 @@ def claim(project_id: int) -> Work | None:
         most = min(TIMERS, TIMERS_BESIDE) if marks else TIMERS
         cursor.execute(DUE, {"project": project_id, "shards": shards, "most": most})
         timers = cursor.fetchall()
-        now, version = timers[0][:2]
-        due = {(profile, persona): at for _, _, profile, persona, at in timers if profile is not None}
-    return Work(project_id, shards, marks, due, now, version or 0) if marks or due else None
+        now, version, name = timers[0][:3]
+        due = {(profile, persona): at for *_, profile, persona, at in timers if profile is not None}
+    return Work(project_id, shards, marks, due, now, version or 0, name or 0) if marks or due else None
 
 
 def united(marks: Iterable[Mark]) -> dict[int, Mark]:

@@ -63,6 +63,7 @@ class Definitions:
         self.personas = {persona.persona_id: persona for persona in personas}
         self.versions = versions  # of all personas, deleted ones too
         self.name_ids: dict[str, int] = {}
+        self._names_upto = 0  # the newest event name of the project when they were looked up
         self._by_name = {name: _moved_by(name, personas) for name in sorted({n for p in personas for n in p.names})}
         self._by_any = _moved_by("*", personas)
         self._everything = frozenset(self.personas)
@@ -79,8 +80,12 @@ class Definitions:
         self._plans: dict[int, tuple[PlanRow, ...]] = {}
         self._rows: dict[tuple[str, int], tuple[PlanRow, ...]] = {}
 
-    def learn_names(self, cursor: Rows, project_id: int) -> None:
-        """Find the ids of names that had none yet: an event of that name may have come meanwhile."""
+    def learn_names(self, cursor: Rows, project_id: int, newest: int | None = None) -> None:
+        """Find the ids of names that had none yet: an event of that name may have come meanwhile. newest: the id of the
+        newest name of the project, where it is known; names are never removed."""
+        if newest is not None and newest <= self._names_upto:
+            return
+        self._names_upto = newest or self._names_upto
         missing = [name for name in self._by_name if name not in self.name_ids]
         found = facts.name_ids(cursor, project_id, missing) if missing else {}
         if found:
@@ -173,12 +178,12 @@ def of_project(cursor: Rows, project_id: int) -> Definitions:
     return at_version(cursor, project_id, 0 if row is None else int(row[0]))
 
 
-def at_version(cursor: Rows, project_id: int, version: int) -> Definitions:
+def at_version(cursor: Rows, project_id: int, version: int, newest_name: int | None = None) -> Definitions:
     """The definitions of the rules_version that has just been read; from memory while it stands still."""
     known = _cache.get(project_id)
     if known is None or known.rules_version != version:
         known = _cache[project_id] = _load(project_id, version)
-    known.learn_names(cursor, project_id)
+    known.learn_names(cursor, project_id, newest_name)
     return known
 
 

@@ -49,7 +49,7 @@ def evaluate_some() -> int:
 def _evaluate(work: Work) -> tuple[Definitions, Mapping[int, frozenset[int]], Mapping[int, Facts]]:
     """Judge and record; what was looked at, by whom, and what was known of them."""
     with cursors.raw_cursor() as cursor:
-        defined = definitions.at_version(cursor, work.project_id, work.rules_version)
+        defined = definitions.at_version(cursor, work.project_id, work.rules_version, work.newest_name)
         profiles = {*work.marks, *(profile for profile, _ in work.due)}
         people = facts.people(cursor, work.project_id, profiles, retention=defined.retention)
         moved = _moved(work, defined, people)
