@@ -1,12 +1,40 @@
-"""Delete what deliveries hold of a profile: bodies, and answers that may repeat them."""
+"""Delete what deliveries hold of a profile: bodies, and answers that repeat one of its ids."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 
 from ingestion.cursors import Cursor
 
 DELETE = "delete from delivery_attempt where project_id = %s and profile_id = any(%s)"
+# A receiver of batches may say anything about anybody: what it said of this profile stands with the others' deliveries.
+ANSWERS = """
+update delivery_attempt a set tries = (
+    select jsonb_agg(t.value || '{"answer": "", "error": null}' order by t.ordinality)
+    from jsonb_array_elements(a.tries) with ordinality t)
+where a.project_id = %(project)s and a.tries::text ~ %(ids)s
+"""
+ERRORS = "update delivery_cursor set last_error = '' where project_id = %(project)s and last_error ~ %(ids)s"
 
 
-def delete(cursor: Cursor, project: int, profiles: Sequence[int]) -> int:
-    """In the transaction of `cursor`; the number of deliveries. What is under way may still arrive."""
-    return cursor.execute(DELETE, [project, profiles]).rowcount
+def delete(cursor: Cursor, project: int, profiles: Sequence[int], ids: Iterable[str]) -> int:
+    """In the transaction of `cursor`; the number of deliveries. ids: by which the outside knows the profile. What is
+    under way may still arrive."""
+    deleted = cursor.execute(DELETE, [project, profiles]).rowcount
+    forms = {form for one in ids for form in _written(one)}
+    if forms:
+        asked = {"project": project, "ids": "|".join(sorted(_literally(form) for form in forms))}
+        cursor.execute(ANSWERS, asked)
+        cursor.execute(ERRORS, asked)
+    return deleted
+
+
+def _written(external: str) -> Iterable[str]:
+    """The id as it is, and as JSON may have it; each also as it stands in a text within JSON."""
+    for form in (external, json.dumps(external)[1:-1]):
+        yield form
+        yield json.dumps(form, ensure_ascii=False)[1:-1]
+
+
+def _literally(text: str) -> str:
+    """As a part of a regular expression of PostgreSQL: nothing in it means anything else."""
+    return "".join(one if one.isalnum() else f"\\{one}" for one in text)

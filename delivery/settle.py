@@ -1,12 +1,13 @@
 """Write down what became of a wave: delivered, waiting for another try, or a dead letter; and how the receiver does."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 from django.db import connection, transaction
 
-from delivery import forwarding, queue, schedule
+from delivery import figures, forwarding, queue, schedule
 from delivery.models import Attempt, Destination
 from delivery.outgoing import Verdict
 from delivery.queue import Claim, Waiting
@@ -83,6 +84,8 @@ def settle(destination: Destination, claim: Claim, wave: Wave, results: Sequence
             _note(ledger, destination, result, failures)
         ledger.settled += [_row(one, Attempt.Status.DELIVERED, ledger.now, []) for one in wave.gone]
         _write(destination, ledger)
+        statuses = [row.status for row in (*ledger.settled, *ledger.split)]
+        transaction.on_commit(partial(figures.count, destination, results, statuses), robust=True)
         if any(is_well(result) for result in results) and claim.failures >= schedule.FAILURES_TO_REST:
             with connection.cursor() as cursor:
                 cursor.execute(ALL_DUE, [ledger.now, destination.project_id, destination.pk])
@@ -171,16 +174,22 @@ def _is_over(one: Waiting, ledger: Ledger, verdict: Verdict) -> bool:
 
 
 def _try(result: Result) -> dict[str, Any]:
-    """One try as the delivery log shows it."""
-    answer = result.answer.body[: ANSWER_CHARACTERS * 4].decode("utf-8", "replace").replace("\x00", "")
+    """One try as the delivery log shows it. Of an analytics product's answer only what it comes to: the rest is about
+    people."""
+    answer = "" if result.parcel.items and result.parcel.items[0].event else _text(result)
     error = result.verdict.error
     return {
         "at": result.at,
         "status": result.answer.status or None,
         "ms": result.answer.ms,
         "error": error or None,
-        "answer": answer[:ANSWER_CHARACTERS],
+        "answer": answer,
     }
+
+
+def _text(result: Result) -> str:
+    answer = result.answer.body[: ANSWER_CHARACTERS * 4].decode("utf-8", "replace").replace("\x00", "")
+    return answer[:ANSWER_CHARACTERS]
 
 
 def _write(destination: Destination, ledger: Ledger) -> None:
@@ -248,4 +257,5 @@ def pause(destination: Destination, reason: str) -> None:
     Destination.objects.filter(pk=destination.pk, status=Destination.Status.ACTIVE).update(
         status=Destination.Status.PAUSED, paused_because=reason[:500]
     )
+    figures.PAUSED.inc()
     log.warning("destination.paused", project=destination.project_id, destination=destination.public_id)

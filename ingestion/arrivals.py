@@ -91,7 +91,7 @@ def _arrival(batch: Waiting, event: Event, sent_at: int | None, now: int) -> Arr
     return Arrival(
         batch=batch,
         event=event,
-        uid=ids.event_uid(event.message_id) if event.message_id else ids.nameless_uid(batch.batch_id, event.index),
+        uid=uid_of(event, batch.batch_id),
         received_at=received_at,
         ts=max(0, min(claimed, received_at)),
         clamped=not 0 <= claimed <= received_at,
@@ -110,3 +110,8 @@ def instant(ts: int | None, sent_at: int | None, received_at: int) -> int:
 def props_of(event: Event) -> dict[str, Any]:
     """What is stored as the event's properties: of an identify, the traits it sets."""
     return event.traits if event.kind == TRAITS_KIND and event.traits is not None else event.properties
+
+
+def uid_of(event: Event, batch_id: str) -> bytes:
+    """By which it is known inside its project."""
+    return ids.event_uid(event.message_id) if event.message_id else ids.nameless_uid(batch_id, event.index)

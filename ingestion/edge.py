@@ -4,13 +4,13 @@ Never waits: what takes time (a key not in memory, the commit) comes as a future
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import cache, partial
 
 from prometheus_client import Counter
 
-from ingestion import pressure
+from ingestion import arrivals, pressure
 from ingestion.caller import Headers, Reply, for_caller
 from ingestion.dialects import Dialect
 from ingestion.events import Reading
@@ -20,7 +20,7 @@ from ingestion.readers import AT_ONCE, readers, size_of
 from keys.auth import Principal
 from keys.charging import charge, spent
 from keys.limits import UNLIMITED, Verdict
-from persona.lib import ids, wire
+from persona.lib import ids, tracing, wire
 from persona.lib.futures import then
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer
@@ -97,11 +97,14 @@ def _charged(dialect: Dialect, principal: Principal, reading: Reading, text: byt
         stored = _put(dialect, principal, batch_id, reading, text)
     except Problem as crowd:
         return _refused(dialect, crowd, verdict)
-    n = reading.n
-    return then(stored, lambda _: _accepted(dialect, n, answer), partial(_refused, dialect, verdict=verdict))
+    n, uids, began = reading.n, _uids(reading, batch_id), tracing.now()
+    return then(
+        stored, lambda _: _accepted(dialect, n, answer, uids, began), partial(_refused, dialect, verdict=verdict)
+    )
 
 
-def _accepted(dialect: Dialect, n: int, answer: Answer) -> Answer:
+def _accepted(dialect: Dialect, n: int, answer: Answer, uids: Sequence[bytes], began: int) -> Answer:
+    tracing.tell(uids, tracing.ROOT, began=began, wire=dialect.NAME)
     batches, events = _counters(dialect.NAME)
     batches.inc()
     events.inc(n)
@@ -112,6 +115,14 @@ def _accepted(dialect: Dialect, n: int, answer: Answer) -> Answer:
 def _counters(name: str) -> tuple[Counter, Counter]:
     """Looking a label up costs more than counting."""
     return BATCHES.labels(name), EVENTS.labels(name)
+
+
+def _uids(reading: Reading, batch_id: str) -> Sequence[bytes]:
+    """Of the events that are looked at: none of them, usually."""
+    if not tracing.on():
+        return ()
+    uids = (arrivals.uid_of(event, batch_id) for event in reading.events)
+    return [uid for uid in uids if tracing.looked_at(uid)]
 
 
 def _refused(dialect: Dialect, problem: Problem, verdict: Verdict = UNLIMITED) -> Answer:

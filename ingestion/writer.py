@@ -34,6 +34,7 @@ from ingestion.traits import Sheet
 from ingestion.waiting import Waiting
 from keys import uses
 from keys.kinds import publishable
+from persona.lib import tracing
 
 # The clock is read after the lane was locked: it never runs behind what an earlier turn wrote.
 NOW = """
@@ -90,9 +91,13 @@ def apply(cursor: Cursor, lane: Lane, batches: Sequence[Waiting]) -> Counter[str
     found: Counter[str] = Counter()
     now, todo = _not_yet_applied(cursor, lane.project, batches)
     if todo:
+        began = tracing.now()
         turn = _worked_out(cursor, lane, now, todo)
         _write(cursor, turn)
         found.update(outcome.what for outcome in turn.outcomes)
+        if tracing.on():
+            stored = (one.arrival.uid for one in turn.outcomes if one.what == "stored" and one.arrival is not None)
+            tracing.tell(stored, "event.apply", began=began, project=lane.project)
     waiting.forget(cursor, lane.project, batches)
     return found
 

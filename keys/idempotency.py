@@ -4,6 +4,7 @@ A key belongs to its caller and address. What failed is forgotten, so that it ca
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
@@ -25,6 +26,7 @@ from persona.lib.problems import Problem
 KEPT = timedelta(hours=24)
 UNDER_WAY = timedelta(minutes=1)  # after which a first request without an answer is taken for dead
 LENGTH = 255
+KEY = re.compile(f"[!-~]{{1,{LENGTH}}}")
 HEADERS = ("Location", "ETag")  # of an answer, kept with it
 
 Handler = Callable[..., Response]
@@ -69,8 +71,8 @@ def forget_old() -> int:
 
 def _row(view: ProjectView, request: Request, given: str) -> tuple[IdempotencyKey, bool]:
     """The row of this key, and whether this request made it."""
-    if not 0 < len(given) <= LENGTH or not given.isprintable():
-        raise Problem(400, "idempotency.invalid", f"Idempotency-Key: 1 to {LENGTH} printable characters.")
+    if not KEY.fullmatch(given):
+        raise Problem(400, "idempotency.invalid", f"Idempotency-Key: 1 to {LENGTH} letters, digits and signs of ASCII.")
     project, now = view.project, timezone.now()
     key = _digest(actor_name(actor_of(request)), request.path.rstrip("/"), given)
     stale = IdempotencyKey.objects.filter(project=project, key=key)

@@ -16,8 +16,8 @@ def etag(*parts: object) -> str:
 def require_match(request: Request, current: str, *, required: bool = False) -> None:
     """Raises Problem 412 precondition.failed when the caller edits another state than the `current` one, and 428
     precondition.required when they do not say which, where that is not left to them."""
-    given = request.headers.get("If-Match", "").strip()
-    if not given:
+    given = request.headers.get("If-Match")
+    if given is None:
         if required:
             detail = "Say which state you edit: send the ETag of your last read as If-Match."
             raise Problem(428, "precondition.required", detail)

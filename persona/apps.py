@@ -8,7 +8,12 @@ class PersonaConfig(AppConfig):
     name = "persona"
 
     def ready(self) -> None:
+        from django.conf import settings
+
         from persona import account_audit, broker, celery, checks  # noqa: F401 - some register themselves
+        from persona.lib import tracing
+
+        tracing.configure(settings.PERSONA_TRACES / 1_000_000)
 
         # Of any app: this one has no models, and so sends no post_migrate of its own.
         post_migrate.connect(broker.install, dispatch_uid="persona.broker")

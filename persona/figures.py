@@ -20,13 +20,13 @@ BOUNDS = {
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One gauge asked of a database. question: gives a row with the value, or rows with a project's slug and its
-    value; no row or NULL is no line."""
+    """One gauge asked of a database. question: gives a row with the value, or rows with a value of `label` and its
+    figure; no row or NULL is no line."""
 
     name: str
     help: str
     question: str
-    by_project: bool = False
+    label: str = ""
 
 
 # Each is a few probes of an index, or reads a table that is small while all is well.
@@ -79,28 +79,64 @@ MAIN = (
         "Number of the last row of a project's change log.",
         """select p.slug, h.last_seq from segments_head h join keys_project p on p.id = h.project_id
            order by h.last_seq desc limit %(projects)s""",
-        by_project=True,
+        label="project",
     ),
     Figure(
         "persona_verify_differences",
         "What the last verification of a project found to be wrong.",
         """select p.slug, v.differences from segments_verifyresult v join keys_project p on p.id = v.project_id
            where v.at is not null order by v.differences desc limit %(projects)s""",
-        by_project=True,
+        label="project",
     ),
     Figure(
         "persona_verify_at_seconds",
         "When the last verification of a project ended, in seconds since 1970.",
         """select p.slug, v.at / 1000.0 from segments_verifyresult v join keys_project p on p.id = v.project_id
            where v.at is not null order by v.at limit %(projects)s""",
-        by_project=True,
+        label="project",
     ),
     Figure(
         "persona_dead_letters",
         "Events of a project that could not be stored and are kept.",
         """select p.slug, count(*) from (select project_id from ingestion_deadletter limit %(counted)s) as kept
            join keys_project p on p.id = kept.project_id group by p.slug order by 2 desc limit %(projects)s""",
-        by_project=True,
+        label="project",
+    ),
+)
+DELIVERIES = (
+    Figure(
+        "persona_destinations_active",
+        "Destinations that something is sent to, by kind.",
+        "select kind, count(*) from delivery_destination where status = 'active' group by kind",
+        label="kind",
+    ),
+    Figure(
+        "persona_destinations_paused",
+        "Destinations that nothing is sent to, by kind.",
+        "select kind, count(*) from delivery_destination where status = 'paused' group by kind",
+        label="kind",
+    ),
+    Figure(
+        "persona_delivery_lag",
+        "How many rows of its log the active destination of a kind that is furthest behind has not looked at.",
+        """select d.kind, max(greatest(case when d.kind = 'webhook' then h.last_seq else l.applied_seq end - c.seq, 0))
+           from delivery_destination d
+           join delivery_cursor c on c.project_id = d.project_id and c.destination_id = d.id
+           left join segments_head h on h.project_id = d.project_id
+           left join ingestion_writerlane l on l.project_id = d.project_id
+           where d.status = 'active' group by d.kind""",
+        label="kind",
+    ),
+    Figure(
+        "persona_delivery_oldest_seconds",
+        "Age of the oldest delivery that waits at an active destination, by kind.",
+        """select d.kind, max(extract(epoch from clock_timestamp()) - w.created_at / 1000.0)
+           from delivery_destination d cross join lateral (
+               select a.created_at from delivery_attempt a
+               where a.project_id = d.project_id and a.destination_id = d.id and a.status = 'waiting'
+               order by a.next_at limit 1) w
+           where d.status = 'active' group by d.kind""",
+        label="kind",
     ),
 )
 
@@ -110,7 +146,7 @@ class Figures(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         up = GaugeMetricFamily("persona_database_up", "Whether this database answers.", labels=["database"])
-        for name, alias, figures in (("inbox", settings.INBOX_ALIAS, INBOX), ("main", "default", MAIN)):
+        for name, alias, figures in (("inbox", settings.INBOX_ALIAS, INBOX), ("main", "default", (*MAIN, *DELIVERIES))):
             found = _asked(alias, figures)
             up.add_metric([name], float(found is not None))
             yield from found or ()
@@ -132,7 +168,7 @@ def _asked(alias: str, figures: Iterable[Figure]) -> list[GaugeMetricFamily] | N
 
 
 def _family(figure: Figure, rows: Iterable[tuple[object, ...]]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(figure.name, figure.help, labels=["project"] if figure.by_project else [])
+    family = GaugeMetricFamily(figure.name, figure.help, labels=[figure.label] if figure.label else [])
     for *labels, value in rows:
         if value is not None:
             family.add_metric([str(label) for label in labels], float(str(value)))

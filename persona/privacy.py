@@ -170,6 +170,9 @@ class Suppressions(PersonView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _key(self, request: Request) -> Key:
+        named = [name for name in ("user_id", "anonymous_id") if name in request.query_params]
+        if len(named) > 1:
+            raise Problem(400, "request.parameter_missing", "Say which id: user_id or anonymous_id.")
         return _one_key(OneId(*(request.query_params.get(name, "") for name in ("user_id", "anonymous_id"))))
 
 

@@ -25,6 +25,7 @@ QUERIES: dict[str, Json] = {
     "project": SLUG,
     "persona": SLUG,
     "destination": PATHS["destination"][0],
+    "batch": {"type": "string", "pattern": "^[^\\u0000]*$"},
     **dict.fromkeys(("profile", "user_id", "anonymous_id"), TEXT),
 }
 IDEMPOTENCY_KEY = {
@@ -59,8 +60,10 @@ def describe(operation: Json, *, method: str, managed: bool) -> None:
     for parameter in parameters:
         if parameter["in"] == "path" and parameter["name"] in PATHS:
             parameter["schema"], parameter["description"] = PATHS[parameter["name"]]
-        if parameter["in"] == "query" and parameter["schema"].get("type") == "string":
-            parameter["schema"] = QUERIES.get(parameter["name"], parameter["schema"])
+        if parameter["in"] == "query" and parameter["name"] in QUERIES:
+            shape = QUERIES[parameter["name"]]
+            many = parameter["schema"].get("type") == "array"
+            parameter["schema"] = {"type": "array", "items": shape} if many else shape
     if managed and method == "post" and name not in READS:
         parameters.append(IDEMPOTENCY_KEY)
     if name in EDITS:

@@ -292,6 +292,10 @@ PERSONA_METRICS_TOKEN = env.text("PERSONA_METRICS_TOKEN")  # without it only a s
 if folder := env.text("PROMETHEUS_MULTIPROC_DIR"):
     metrics.share(Path(folder))
 
+# --- Traces -------------------------------------------------------------------------------------------------------
+# Events of a million that are looked at; needs the extra `traces`.
+PERSONA_TRACES = env.number("PERSONA_TRACES", 0, most=1_000_000)
+
 # --- Logs ---------------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.text("PERSONA_LOG_LEVEL", "INFO").upper()
 LOGGING_CONFIG = None

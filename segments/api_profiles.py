@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ingestion import profile_events
+from ingestion.events import ID_LENGTH
 from ingestion.models import Alias, Profile
 from keys.api import bad_cursor, whole_number
 from persona.lib.clock import rfc3339
@@ -18,6 +19,7 @@ from segments.api import AFTER, LIMIT, MOST, PAGE, ProjectView
 from segments.insight import reading
 
 READ = "profiles:read"
+KINDS = {"user_id": Alias.Kind.USER, "anonymous_id": Alias.Kind.ANONYMOUS}
 PLACE = re.compile("e(-?[0-9]{1,16})-([0-9a-f]{32})")  # the cursor of events: instant and id of the last one
 EVENTS_CURSOR = OpenApiParameter("cursor", {"type": "string", "pattern": f"^({PLACE.pattern})?$"})
 
@@ -75,13 +77,16 @@ class ProfileFound(ProfileView):
         responses=shapes.ProfileShown,
     )
     def get(self, request: Request, project: str) -> Response:
-        for parameter, kind in (("user_id", Alias.Kind.USER), ("anonymous_id", Alias.Kind.ANONYMOUS)):
-            if given := request.query_params.get(parameter):
-                found = reading.profile_by(self.project, reference=given, kind=kind)
-                if found is None:
-                    raise no_such_thing()
-                return self.answer(found)
-        raise Problem(400, "request.parameter_missing", "Say which profile: ?user_id= or ?anonymous_id=.")
+        given = [(name, request.query_params[name]) for name in KINDS if name in request.query_params]
+        if len(given) != 1 or not given[0][1]:
+            raise Problem(400, "request.parameter_missing", "Say which profile: ?user_id= or ?anonymous_id=.")
+        ((name, value),) = given
+        if len(value) > ID_LENGTH:
+            raise Problem(400, "request.parameter_invalid", f"{name}: at most {ID_LENGTH} characters.")
+        found = reading.profile_by(self.project, reference=value, kind=KINDS[name])
+        if found is None:
+            raise no_such_thing()
+        return self.answer(found)
 
 
 class History(ProjectView):

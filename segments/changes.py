@@ -12,8 +12,9 @@ import msgspec
 from django.db import transaction
 from psycopg import Cursor
 
+from persona.lib import tracing
 from persona.lib.clock import MS_PER_HOUR
-from segments import bell, signals
+from segments import bell, figures, signals
 from segments.judge import Flip, Verdict
 
 MEMBERSHIPS = """
@@ -110,7 +111,24 @@ def _log(cursor: Cursor[tuple[Any, ...]], project_id: int, rows: list[tuple[Flip
         raise LookupError(f"project {project_id} has no head row: its log cannot be numbered")
     if not bell.in_database():
         bell.ring(project_id, row[0])
+    if tracing.on():
+        _trace(project_id, rows)
+    enters = sum(flip.enters for flip, _ in rows)
+    transaction.on_commit(partial(_count, enters, len(rows) - enters), robust=True)
     transaction.on_commit(partial(signals.logged.send_robust, None, project_id=project_id), robust=True)
+
+
+def _trace(project_id: int, rows: list[tuple[Flip, Decided]]) -> None:
+    for flip, one in rows:
+        if flip.trigger is not None:
+            began = tracing.now()
+            op = "enter" if flip.enters else "leave"
+            tracing.tell([flip.trigger], "change.record", began=began, project=project_id, persona=one.persona, op=op)
+
+
+def _count(enters: int, leaves: int) -> None:
+    figures.CHANGES.labels("enter").inc(enters)
+    figures.CHANGES.labels("leave").inc(leaves)
 
 
 def _tallies(rows: list[tuple[Flip, Decided]]) -> dict[str, str]:

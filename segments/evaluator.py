@@ -4,6 +4,7 @@ Any number of workers may run this. The lanes' row locks keep the order per prof
 is there again. What is written goes through segments.changes.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
@@ -13,7 +14,7 @@ from ingestion import stale
 from ingestion.stale import Mark
 from persona.lib import ids
 from persona.lib.log import get_logger
-from segments import changes, claim, cursors, definitions, facts, lookups, memberships, warnings
+from segments import changes, claim, cursors, definitions, facts, figures, lookups, memberships, warnings
 from segments.changes import Decided
 from segments.claim import Work
 from segments.cursors import Rows
@@ -34,12 +35,15 @@ def evaluate_some() -> int:
     for project_id, has_personas in claim.candidates(_last_project):
         if not has_personas and (forgotten := claim.forget(project_id)):
             return forgotten
+        started = time.monotonic()
         with transaction.atomic():
             work = claim.claim(project_id)
             if work is not None:
                 _last_project = project_id
                 defined, touched, known = _evaluate(work)
         if work is not None:
+            figures.SECONDS.observe(time.monotonic() - started)
+            figures.JUDGED.inc(len(work.marks) + len(work.due))
             definitions.set_aside(work.project_id, work.failed)
             warnings.sample(work.project_id, defined, touched, known, work.now)
             return len(work.marks) + len(work.due)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from persona.lib import clock, sse
+from persona.lib import clock, sse, tracing
 from segments.log import LogRow
 
 RING = 4_096  # frames kept; a stream further behind reads the table
@@ -107,6 +107,8 @@ class Feed:
         """Append what was read after `cursor`, in order."""
         for row in rows:
             self._frames[row.seq] = framed(row)
+            if row.trigger is not None and tracing.on():
+                tracing.tell([bytes.fromhex(row.trigger)], "frame.send", began=row.at, seq=row.seq, op=row.op)
             self.cursor = row.seq
         while self.cursor - self.floor > RING:
             self.floor += 1
