@@ -11,20 +11,22 @@ ANSWERS = """
 update delivery_attempt a set tries = (
     select jsonb_agg(t.value || '{"answer": "", "error": null}' order by t.ordinality)
     from jsonb_array_elements(a.tries) with ordinality t)
-where a.project_id = %(project)s and a.tries::text ~ %(ids)s
+where a.project_id = %(project)s and a.tries <> '[]' and exists (
+    select from unnest(%(ids)s::text[]) as known(id) where position(known.id in a.tries::text) > 0)
 """
-ERRORS = "update delivery_cursor set last_error = '' where project_id = %(project)s and last_error ~ %(ids)s"
+ERRORS = """
+update delivery_cursor c set last_error = '' where c.project_id = %(project)s and exists (
+    select from unnest(%(ids)s::text[]) as known(id) where position(known.id in c.last_error) > 0)
+"""
 
 
 def delete(cursor: Cursor, project: int, profiles: Sequence[int], ids: Iterable[str]) -> int:
     """In the transaction of `cursor`; the number of deliveries. ids: by which the outside knows the profile. What is
     under way may still arrive."""
     deleted = cursor.execute(DELETE, [project, profiles]).rowcount
-    forms = {form for one in ids for form in _written(one)}
-    if forms:
-        asked = {"project": project, "ids": "|".join(sorted(_literally(form) for form in forms))}
-        cursor.execute(ANSWERS, asked)
-        cursor.execute(ERRORS, asked)
+    asked = {"project": project, "ids": sorted({form for one in ids for form in _written(one)})}
+    cursor.execute(ANSWERS, asked)
+    cursor.execute(ERRORS, asked)
     return deleted
 
 
@@ -33,8 +35,3 @@ def _written(external: str) -> Iterable[str]:
     for form in (external, json.dumps(external)[1:-1]):
         yield form
         yield json.dumps(form, ensure_ascii=False)[1:-1]
-
-
-def _literally(text: str) -> str:
-    """As a part of a regular expression of PostgreSQL: nothing in it means anything else."""
-    return "".join(one if one.isalnum() else f"\\{one}" for one in text)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from django.db import connection, transaction
 
-from delivery import figures, forwarding, queue, schedule
+from delivery import counting, forwarding, queue, schedule
 from delivery.models import Attempt, Destination
 from delivery.outgoing import Verdict
 from delivery.queue import Claim, Waiting
@@ -85,7 +85,7 @@ def settle(destination: Destination, claim: Claim, wave: Wave, results: Sequence
         ledger.settled += [_row(one, Attempt.Status.DELIVERED, ledger.now, []) for one in wave.gone]
         _write(destination, ledger)
         statuses = [row.status for row in (*ledger.settled, *ledger.split)]
-        transaction.on_commit(partial(figures.count, destination, results, statuses), robust=True)
+        transaction.on_commit(partial(counting.count, destination, results, statuses), robust=True)
         if any(is_well(result) for result in results) and claim.failures >= schedule.FAILURES_TO_REST:
             with connection.cursor() as cursor:
                 cursor.execute(ALL_DUE, [ledger.now, destination.project_id, destination.pk])
@@ -257,5 +257,5 @@ def pause(destination: Destination, reason: str) -> None:
     Destination.objects.filter(pk=destination.pk, status=Destination.Status.ACTIVE).update(
         status=Destination.Status.PAUSED, paused_because=reason[:500]
     )
-    figures.PAUSED.inc()
+    counting.PAUSED.inc()
     log.warning("destination.paused", project=destination.project_id, destination=destination.public_id)
