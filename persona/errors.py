@@ -62,6 +62,7 @@ _TRANSLATED: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (exceptions.ValidationError, _invalid),
     (exceptions.ParseError, lambda _: Problem(400, "request.not_json", "The body is not JSON.")),
     (exceptions.UnsupportedMediaType, lambda _: Problem(415, "request.media_type", "Send application/json.")),
+    (RecursionError, lambda _: Problem(400, "request.invalid", "The body is nested too deeply.")),
     (OperationalError, _database_away),
     (InterfaceError, _database_away),
     (exceptions.NotAcceptable, lambda _: Problem(406, "request.accept", "Answers here are application/json.")),

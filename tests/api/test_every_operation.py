@@ -130,3 +130,11 @@ def test_what_is_repeated_with_the_key_is_done_once(project: Project) -> None:
     assert (other.status_code, other.json()["code"]) == (422, "idempotency.mismatch")
     absent = client.post("/api/projects/shop/dead-letters/1/redrive", "{}", "application/json", headers=repeated)
     assert absent.status_code == 404
+
+
+@pytest.mark.parametrize("depth", [2_000, 200_000])
+def test_a_body_that_is_nested_without_end_is_refused(project: Project, depth: int) -> None:
+    client = program(project)
+    body = '{"name": "x", "kind": "webhook", "settings": ' + "[" * depth + "]" * depth + "}"
+    for path in ("destinations", "sandbox", "dead-letters/redrive"):
+        assert client.post(f"/api/projects/shop/{path}", body, "application/json").status_code == 400, path

@@ -49,9 +49,8 @@ def test_the_operator_sees_who_is_behind_and_nobody_sees_where_to(
     assert 'persona_delivery_oldest_seconds{kind="webhook"}' in text
     assert 'persona_changes_total{op="enter"}' in text
     assert "persona_evaluate_seconds_count" in text
-    for secret in (inbox.url, "127.0.0.1", "secret-path", "whsec_", "hook"):
-        assert f'"{secret}' not in text
-        assert secret == "hook" or secret not in text
+    for secret in (inbox.url, "127.0.0.1", "secret-path", "whsec_", 'hook"'):
+        assert secret not in text.replace('kind="webhook"', "")
 
 
 def test_the_dashboard_shows_metrics_that_are_documented() -> None:
