@@ -134,7 +134,7 @@ def test_what_was_asked_about_her_is_not_kept_either(api: Api, lived: Project) -
     ):
         assert api.client.post(api.root + path, body, "application/json", headers=once).status_code < 300
         if path == "sandbox":
-            api.client.get(api.root + "export?user_id=ann-the-user").close()
+            assert b"".join(api.client.get(api.root + "export?user_id=ann-the-user"))
             api.get("personas/seen/explain?profile=ann-the-user")
     assert {table: traces(text) for table, text in dump().items() if traces(text)} == {}
     left = {table for table, text in dump().items() if public in text}

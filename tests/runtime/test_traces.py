@@ -28,9 +28,8 @@ def spans() -> Iterator[InMemorySpanExporter]:
 def post(project: Project, *message_ids: str) -> None:
     _, key = issue_key(project=project, kind="pk", name="page", actor="test")
     batch = [{"type": "track", "event": "page_viewed", "userId": "ann", "messageId": one} for one in message_ids]
-    answer = Client().post(
-        "/api/v2/pipeline/ingest", {"batch": batch}, "application/json", headers={"authorization": f"Bearer {key}"}
-    )
+    headers = {"authorization": f"Bearer {key}", "host": "localhost"}
+    answer = Client().post("/api/v2/pipeline/ingest", {"batch": batch}, "application/json", headers=headers)
     assert answer.status_code == 202
 
 
