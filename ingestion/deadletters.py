@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from concurrent.futures import Future
 
-from django.db.models import Count, Max
-
 from ingestion.dialects import DIALECTS
 from ingestion.inbox import inbox, unavailable
 from ingestion.inbox_line import Row
@@ -71,12 +69,6 @@ def discard_all(*, project: Project, code: str, upto: int, actor: Actor) -> int:
     if gone:
         record(project=project, actor=actor, action="dead_letter.discarded", target=code, detail={"letters": gone})
     return gone
-
-
-def by_code(project: Project) -> list[tuple[str, int, int]]:
-    """Code, how many, the newest id; the newest first."""
-    rows = DeadLetter.objects.filter(project=project).values("code").annotate(n=Count("id"), newest=Max("id"))
-    return [(row["code"], row["n"], row["newest"]) for row in rows.order_by("-newest")]
 
 
 def check(*, letter: DeadLetter, event: bytes) -> bytes:

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 
-from ingestion import deadletters, waiting
+from ingestion import causes, deadletters, waiting
 from ingestion.models import Batch, DeadLetter
 from ingestion.shapes import letter_shown
 from keys.models import Project
@@ -47,7 +47,7 @@ def letter_list(request: HttpRequest, project: Project) -> HttpResponse:
         "next": found[PAGE - 1].pk if len(found) > PAGE else None,
         "later": bool(before),
         "code": code,
-        "causes": deadletters.by_code(project),
+        "causes": causes.of_project(project),
     }
     return _page(request, project, "letters", shown)
 
@@ -92,19 +92,17 @@ def letter(request: HttpRequest, project: Project, number: int) -> HttpResponse:
 @paced("letters", PACE)
 def letters_of_code(request: HttpRequest, project: Project, code: str) -> HttpResponse:
     """All letters of one cause: put back as they are, or given up, after a question."""
-    count, newest = next(((n, last) for one, n, last in deadletters.by_code(project) if one == code), (0, 0))
-    if not count:
+    cause = next((one for one in causes.of_project(project) if one.code == code), None)
+    if cause is None:
         raise Http404
     if request.method != "POST":
         shown = {
-            "code": code,
-            "count": count,
-            "newest": newest,
-            "at_once": min(count, AT_ONCE),
+            "cause": cause,
+            "at_once": min(cause.n, AT_ONCE),
             "do": request.GET.get("do", "redrive"),
         }
         return _page(request, project, "letters_all", shown)
-    upto = _number(request.POST.get("upto", "")) or newest
+    upto = _number(request.POST.get("upto", "")) or cause.newest
     if request.POST.get("do") == "discard":
         gone = deadletters.discard_all(project=project, code=code, upto=upto, actor=_person(request))
         messages.success(request, f"{gone:,} events are given up.")

@@ -77,15 +77,20 @@ async function ask() {
   tellRate(answer);
 }
 
+let asking = false, timer = 0;
 async function loop() {
+  if (asking) return;
+  asking = true;
   try {
     await ask();
     reached = true;
   } catch {
     reached = false;
   }
+  asking = false;
   tellState();
-  setTimeout(loop, !reached ? RETRY : document.hidden ? HIDDEN : EVERY);
+  clearTimeout(timer);
+  timer = setTimeout(loop, !reached ? RETRY : document.hidden ? HIDDEN : EVERY);
 }
 
 function setPaused(value) {
@@ -111,5 +116,6 @@ document.addEventListener("keydown", (event) => {
   if (event.key === " ") { event.preventDefault(); setPaused(!paused); }
   if (event.key === "/") { event.preventDefault(); filter.focus(); }
 });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) loop(); });  // who comes back waits no longer
 tellState();
 loop();

@@ -15,7 +15,10 @@ document.querySelector("[data-send]").addEventListener("click", () => {
   persona.track("page_viewed", { path: location.pathname });
 });
 
+let looking = false, timer = 0;
 async function look() {
+  if (looking) return;
+  looking = true;
   try {
     const query = new URLSearchParams({ after_event: cursor.event, after_change: cursor.change });
     const answer = await (await fetch(`${box.dataset.rows}?${query}`)).json();
@@ -23,7 +26,9 @@ async function look() {
     if (answer.shown) take(answer.rows);
   } catch (error) { // the server is away: asked again
   }
-  setTimeout(look, document.hidden ? EVERY * 10 : EVERY);
+  looking = false;
+  clearTimeout(timer);
+  timer = setTimeout(look, document.hidden ? EVERY * 10 : EVERY);
 }
 
 function take(html) {
@@ -34,4 +39,5 @@ function take(html) {
   state.textContent = "Arrived";
 }
 
+document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); }); // who comes back waits no longer
 look();

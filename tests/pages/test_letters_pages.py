@@ -26,6 +26,7 @@ def stopped_inbox(django_db_setup: None) -> Iterator[None]:
     """Its thread has a connection of its own."""
     yield
     inbox.stop()
+    inbox.start()  # for whoever comes next
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +111,16 @@ def test_all_of_a_cause_are_put_back_and_what_is_refused_stays(letter: DeadLette
     assert "1 are still refused" in page
     living.settle()
     assert (DeadLetter.objects.count(), Event.objects.count()) == (1, 1)
+
+
+def test_of_many_letters_only_so_many_are_counted(
+    letter: DeadLetter, as_bob: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestion.causes.COUNTED", 1)
+    assert "more than 1 event" in text_of(as_bob, LETTERS)
+    asked = text_of(as_bob, f"{LETTERS}all/event.field_missing/?do=discard")
+    assert "More than 1" in asked
+    assert "Discard all of them" in asked
 
 
 def test_the_download_has_them_all(letter: DeadLetter, as_bob: Client) -> None:
