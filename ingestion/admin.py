@@ -9,20 +9,24 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
-from ingestion import deadletters, waiting
+from ingestion import deadletters, parked
 from ingestion.events import EVENT_BYTES
 from ingestion.models import Alias, Batch, DeadLetter, Profile
+from keys.confirming import confirmed
 from keys.models import Project
-from keys.pagination import BoundedPaginator
+from keys.pagination import BoundedPaginator, NewestFirst
+from keys.people.visitor import person
+from keys.rows import page_of
 from persona.lib.clock import rfc3339
 from persona.lib.problems import Problem
 
 BODY_SHOWN = 20_000  # bytes
+MOST = 1_000  # rows of one action: a page of "all" may be millions
 
 
 @lru_cache(maxsize=1_000)
@@ -46,9 +50,12 @@ class BulkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at r
     ordering = ("-id",)
     paginator = BoundedPaginator
     show_full_result_count = False
-    sortable_by = ()  # any other order would read the whole table
+    sortable_by = ()
     list_filter = ("project",)
     search_fields = ("id",)  # shows the search box; get_search_results decides
+
+    def get_changelist(self, request: HttpRequest, **more: Any) -> type[NewestFirst]:
+        return NewestFirst
 
     @admin.display(description="project")
     def slug(self, row: Any) -> str:
@@ -73,11 +80,15 @@ class BulkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at r
 
 @admin.register(Profile)
 class ProfileAdmin(BulkAdmin):
-    list_display = ("public_id", "slug", "identified", "shard", "first_at", "last_at", "merged_into")
+    list_display = ("public_id", "slug", "identified", "shard", "first_at", "last_at", "merged_into", "page")
     fields = readonly_fields = (
         "public_id", "slug", "external_ids", "identified", "traits", "shard", "first_at", "last_at", "merged_into",
     )  # fmt: skip
     search_help_text = "A public id (u_...) or an external id, as a whole."
+
+    @admin.display(description="page")
+    def page(self, profile: Profile) -> SafeString:
+        return page_of("Profile", "profile", slug(profile.project_id), profile.public_id)
 
     @admin.display(description="first seen")
     def first_at(self, profile: Profile) -> str:
@@ -108,7 +119,7 @@ class ProfileAdmin(BulkAdmin):
 
 @admin.register(Batch)
 class BatchAdmin(BulkAdmin):
-    list_display = ("batch_id", "slug", "dialect", "n", "received", "parked", "error")
+    list_display = ("batch_id", "slug", "dialect", "n", "received", "parked", "error", "page")
     list_filter = ("project", "parked")  # type: ignore[assignment]  # one more than in the class above
     fields = readonly_fields = ("batch_id", "slug", "dialect", "n", "received", "parked", "error", "text")
     search_help_text = "A batch id (b_...), as a whole."
@@ -117,6 +128,10 @@ class BatchAdmin(BulkAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request).using(settings.INBOX_ALIAS).defer("body")
         return rows
+
+    @admin.display(description="page")
+    def page(self, batch: Batch) -> SafeString | str:
+        return page_of("Parked batches", "parked", slug(batch.project_id)) if batch.parked else ""
 
     @admin.display(description="received at")
     def received(self, batch: Batch) -> str:
@@ -127,8 +142,12 @@ class BatchAdmin(BulkAdmin):
         return text_of(batch.body)
 
     @admin.action(description="Try the selected parked batches again")
+    @confirmed("Try these parked batches again?", most=MOST)
     def try_again(self, request: HttpRequest, queryset: QuerySet[Batch]) -> None:
-        done = sum(waiting.unpark(batch.project_id, batch.pk) for batch in queryset)
+        projects = Project.objects.using("default").in_bulk({batch.project_id for batch in queryset})
+        done = sum(
+            parked.retry(project=projects[batch.project_id], row=batch.pk, actor=person(request)) for batch in queryset
+        )
         self.message_user(request, f"{done} batches wait again.", messages.SUCCESS)
 
 
@@ -160,7 +179,7 @@ class CorrectedEvent(forms.ModelForm):  # type: ignore[type-arg]  # not generic 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(BulkAdmin):
     form = CorrectedEvent
-    list_display = ("batch_id", "index", "slug", "dialect", "code", "detail", "since")
+    list_display = ("batch_id", "index", "slug", "dialect", "code", "detail", "since", "page")
     readonly_fields = ("batch_id", "index", "slug", "dialect", "code", "detail", "since")
     fields = (*readonly_fields, "event")
     search_help_text = "A batch id (b_...), as a whole."
@@ -169,6 +188,10 @@ class DeadLetterAdmin(BulkAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request).defer("body")
         return rows
+
+    @admin.display(description="page")
+    def page(self, letter: DeadLetter) -> SafeString:
+        return page_of("Dead letter", "letter", slug(letter.project_id), letter.pk)
 
     @admin.display(description="at")
     def since(self, letter: DeadLetter) -> str:
@@ -181,15 +204,9 @@ class DeadLetterAdmin(BulkAdmin):
             self.message_user(request, f"Not put back. {problem.detail}", messages.ERROR)
 
     @admin.action(description="Put the selected events back into the inbox as they are")
+    @confirmed("Put these events back into the inbox as they are?", most=MOST)
     def redrive(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> None:
         done, refused = deadletters.redrive_all(letters=queryset, actor=person(request))
         self.message_user(request, f"{done} events were put back.", messages.SUCCESS if done else messages.WARNING)
         for reason in refused[:10]:
             self.message_user(request, f"Not put back. {reason}", messages.ERROR)
-
-
-def person(request: HttpRequest) -> User:
-    """Who is signed in; the admin lets nobody else in."""
-    if not isinstance(request.user, User):
-        raise TypeError("the admin was reached without a signed-in person")
-    return request.user

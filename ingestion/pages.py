@@ -8,14 +8,14 @@ import msgspec
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 
-from ingestion import causes, deadletters, waiting
+from ingestion import causes, deadletters, parked
 from ingestion.models import Batch, DeadLetter
 from ingestion.shapes import letter_shown
 from keys.models import Project
+from keys.people.visitor import person
 from keys.tries import paced
 from keys.visibility import may_change, project_form, project_page
 from persona.lib.problems import Problem
@@ -70,7 +70,7 @@ def letter(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     if request.method != "POST":
         return _letter(request, project, found, _pretty(bytes(found.body)))
     if request.POST.get("do") == "discard":
-        deadletters.discard(letter=found, actor=_person(request))
+        deadletters.discard(letter=found, actor=person(request))
         messages.success(request, f"The event {found.index} of {found.batch_id} is given up.")
         return redirect("letters", project.slug)
     text = request.POST.get("body", "")[:BODY]
@@ -79,7 +79,7 @@ def letter(request: HttpRequest, project: Project, number: int) -> HttpResponse:
         if request.POST.get("do") == "check":
             deadletters.check(letter=found, event=bytes(found.body) if event is None else event)
             return _letter(request, project, found, text, fine=True)
-        deadletters.redrive(letter=found, actor=_person(request), event=event)
+        deadletters.redrive(letter=found, actor=person(request), event=event)
     except Problem as problem:
         return _letter(request, project, found, text, wrong=problem.detail)
     messages.success(
@@ -104,11 +104,11 @@ def letters_of_code(request: HttpRequest, project: Project, code: str) -> HttpRe
         return _page(request, project, "letters_all", shown)
     upto = _number(request.POST.get("upto", "")) or cause.newest
     if request.POST.get("do") == "discard":
-        gone = deadletters.discard_all(project=project, code=code, upto=upto, actor=_person(request))
+        gone = deadletters.discard_all(project=project, code=code, upto=upto, actor=person(request))
         messages.success(request, f"{gone:,} events are given up.")
         return redirect("letters", project.slug)
     letters = DeadLetter.objects.select_related("project").filter(project=project, code=code, id__lte=upto)
-    done, refused = deadletters.redrive_all(letters=letters.order_by("id")[:AT_ONCE], actor=_person(request))
+    done, refused = deadletters.redrive_all(letters=letters.order_by("id")[:AT_ONCE], actor=person(request))
     if done:
         messages.success(request, f"{done:,} events are back in the inbox.")
     if refused:
@@ -129,7 +129,7 @@ def parked_retry(request: HttpRequest, project: Project, row: int) -> HttpRespon
     """Have it tried again. There is nothing to look at here."""
     if request.method != "POST":
         return redirect("parked", project.slug)
-    if not waiting.unpark(project.pk, min(row, NEWEST)):
+    if not parked.retry(project=project, row=min(row, NEWEST), actor=person(request)):
         raise Http404
     messages.success(request, "The batch is tried again now. If it fails again, it comes back here.")
     return redirect("parked", project.slug)
@@ -152,9 +152,9 @@ def _letter(
 def _page(
     request: HttpRequest, project: Project, name: str, shown: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
-    parked = Batch.objects.using(settings.INBOX_ALIAS).filter(project_id=project.pk, parked=True)
+    aside = Batch.objects.using(settings.INBOX_ALIAS).filter(project_id=project.pk, parked=True)
     shown = {
-        **shown, "project": project, "here": "letters", "parked": parked.count(),
+        **shown, "project": project, "here": "letters", "parked": aside.count(),
         "may_change": may_change(request.user, project),
     }  # fmt: skip
     return render(request, f"ingestion/{name}.html", shown, status=status)
@@ -180,9 +180,3 @@ def _name(letter: DeadLetter) -> str:
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
-
-
-def _person(request: HttpRequest) -> User:
-    if not isinstance(request.user, User):
-        raise TypeError("a form was reached without a signed-in person")
-    return request.user

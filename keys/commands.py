@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 from django.utils import timezone
 
@@ -41,6 +42,13 @@ def the_key(lookup: str) -> ApiKey:
     if key is None:
         raise CommandError("There is no key with this lookup; `list_keys PROJECT` shows them.")
     return key
+
+
+def the_person(name: str) -> User:
+    person = User.objects.filter(username=name).first()
+    if person is None:
+        raise CommandError(f"There is nobody with the user name {name!r}.")
+    return person
 
 
 def span(text: str) -> timedelta:

@@ -3,13 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from keys.checked import checked_expiry, checked_origins, checked_scopes
-from keys.models import ApiKey, ProjectSettings
+from keys.models import ApiKey
+from keys.project_settings import checked_settings, require_unchanged, settings_etag
 from keys.scopes import SCOPES
 from persona.lib.problems import Problem
 
@@ -67,14 +67,30 @@ class RotateForm(forms.Form):
 
 
 class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """`etag`: of the settings that the form was made from; who edits others than the stored ones loses nothing."""
+
+    etag = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.pk:
+            self.fields["etag"].initial = settings_etag(self.instance)
+
     def clean_settings(self) -> dict[str, Any]:
         """Only settings that the product knows, with values it can use."""
-        given = self.cleaned_data["settings"] or {}
         try:
-            msgspec.convert(given, ProjectSettings)
-        except msgspec.ValidationError as error:
-            raise ValidationError(str(error)) from None
-        return dict(given)
+            return checked_settings(self.cleaned_data["settings"] or {})
+        except Problem as problem:
+            raise ValidationError(problem.detail) from None
+
+    def clean_etag(self) -> str:
+        given = str(self.cleaned_data["etag"])
+        if self.instance.pk:
+            try:
+                require_unchanged(self.instance, given)
+            except Problem as problem:
+                self.add_error("settings" if "settings" in self.fields else None, problem.detail)
+        return given
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time

@@ -201,7 +201,11 @@ class AuditEntry(models.Model):
 
     class Meta:
         verbose_name_plural = "audit entries"
-        indexes = [models.Index(fields=["project", "-id"], name="keys_audit_newest")]  # the project's audit page
+        indexes = [
+            models.Index(fields=["project", "-id"], name="keys_audit_newest"),  # the project's audit page
+            models.Index(fields=["actor", "-id"], name="keys_audit_actor"),  # the admin's search, with the next
+            models.Index(fields=["target", "-id"], name="keys_audit_target"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"

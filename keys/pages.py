@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 import msgspec
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -12,6 +11,7 @@ from django.utils import timezone
 from keys import services, uses
 from keys.forms import GRACES, KeyForm, RotateForm
 from keys.models import ApiKey, Project
+from keys.people.visitor import person
 from keys.state import state
 from keys.tries import paced
 from keys.uses import Use
@@ -64,8 +64,7 @@ def key_new(request: HttpRequest, project: Project) -> HttpResponse:
             origins=form.cleaned_data["origins"],
             scopes=form.cleaned_data["scopes"],
             expires_at=form.expiry,
-            actor=_person(request),
-            address=_address(request),
+            actor=person(request),
         )
         return _revealed(request, project, key, secret)
     return _page(request, project, "new", {"form": form}, bad=form.is_bound)
@@ -79,7 +78,7 @@ def key_change(request: HttpRequest, project: Project, lookup: str) -> HttpRespo
     form = KeyForm(request.POST if request.method == "POST" else None, initial=given, kind=key.kind)
     if request.method == "POST" and form.is_valid():
         limits = {name: form.cleaned_data[name] for name in ("name", "origins", "scopes")}
-        services.change_key(key=key, **limits, actor=_person(request), address=_address(request))
+        services.change_key(key=key, **limits, actor=person(request))
         messages.success(request, f"{form.cleaned_data['name']} is saved.")
         return redirect("keys", project.slug)
     return _page(request, project, "change", {"form": form, "key": key}, bad=form.is_bound)
@@ -94,7 +93,7 @@ def key_rotate(request: HttpRequest, project: Project, lookup: str) -> HttpRespo
     if request.method == "POST" and form.is_valid():
         grace = GRACES[form.cleaned_data["grace"]]
         try:
-            new, secret = services.rotate_key(key=key, grace=grace, actor=_person(request), address=_address(request))
+            new, secret = services.rotate_key(key=key, grace=grace, actor=person(request))
         except Problem as problem:
             refused = problem.detail
         else:
@@ -110,7 +109,7 @@ def key_rotate(request: HttpRequest, project: Project, lookup: str) -> HttpRespo
 def key_revoke(request: HttpRequest, project: Project, lookup: str) -> HttpResponse:
     key = _key(project, lookup)
     if request.method == "POST":
-        services.revoke_key(key=key, actor=_person(request), address=_address(request))
+        services.revoke_key(key=key, actor=person(request))
         messages.success(request, f"{key.name} is revoked: what still uses it is refused from now on.")
         return redirect("keys", project.slug)
     use = uses.traffic(project.pk, _now()).get(key.pk, Use())
@@ -147,16 +146,6 @@ def _revealed(
 ) -> HttpResponse:
     """In the answer to the form itself: no address, no session and no row ever holds the secret."""
     return _page(request, project, "reveal", {"key": key, "secret": secret, "old": old})
-
-
-def _person(request: HttpRequest) -> User:
-    if not isinstance(request.user, User):
-        raise TypeError("a form was reached without a signed-in person")
-    return request.user
-
-
-def _address(request: HttpRequest) -> str | None:
-    return request.META.get("REMOTE_ADDR") or None
 
 
 def _now() -> int:

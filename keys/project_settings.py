@@ -27,7 +27,6 @@ def change_settings(
     changes: Mapping[str, Any],
     actor: Actor,
     check: Callable[[Project], None] = lambda _: None,
-    address: str | None = None,
 ) -> SettingsVersion:
     """Merge `changes` into the settings (a null takes a key back to its default), and keep the new version.
 
@@ -47,9 +46,36 @@ def change_settings(
         action="project.settings_changed",
         target=found.slug,
         detail={"fields": sorted(changes), "version": kept.version},
-        address=address,
     )
     return kept
+
+
+def replace_settings(
+    *, project: Project, settings: Mapping[str, Any], etag: str, actor: Actor
+) -> SettingsVersion | None:
+    """All settings at once; None when they are what they were. 412 when `etag` is not that of the stored ones.
+
+    KEPT stay as they are, whatever `settings` say of them.
+    """
+    stored = Project.objects.values_list("settings", flat=True).get(pk=project.pk)
+    before = {key: value for key, value in stored.items() if key not in KEPT}
+    wanted = {key: value for key, value in settings.items() if key not in KEPT}
+    changes = {key: wanted.get(key) for key in before | wanted if before.get(key) != wanted.get(key)}
+    if not changes:
+        return None
+    return change_settings(
+        project=project,
+        changes=changes,
+        actor=actor,
+        check=lambda found: require_unchanged(found, etag),
+    )
+
+
+def require_unchanged(project: Project, etag: str) -> None:
+    """Raises Problem 412: what somebody has edited is no longer what is stored."""
+    if settings_etag(project) != etag:
+        detail = "Somebody saved other settings since you opened this page. Open it again and repeat your change."
+        raise Problem(412, "precondition.failed", detail)
 
 
 def keep_version(project: Project, actor: Actor) -> SettingsVersion:

@@ -23,9 +23,7 @@ MAX_GRACE = timedelta(days=90)
 
 
 @transaction.atomic
-def create_project(
-    *, slug: str, name: str, mode: str, owner: User, actor: Actor, address: str | None = None
-) -> Project:
+def create_project(*, slug: str, name: str, mode: str, owner: User, actor: Actor) -> Project:
     """A project with its first owner. 400 project.invalid: a slug or name that cannot be or is taken."""
     project = Project(slug=slug, name=name, mode=mode)
     _checked_whole(project, "project.invalid")
@@ -37,9 +35,19 @@ def create_project(
         action="project.created",
         target=slug,
         detail={"mode": mode, "owner": owner.get_username()},
-        address=address,
     )
     return project
+
+
+@transaction.atomic
+def rename_project(*, project: Project, name: str, actor: Actor) -> None:
+    """Another name for people to read; the slug stays. The same name changes nothing."""
+    before = Project.objects.values_list("name", flat=True).select_for_update().get(pk=project.pk)
+    if name == before:
+        return
+    Project.objects.filter(pk=project.pk).update(name=name)
+    detail: dict[str, object] = {"name": name}
+    record(project=project, actor=actor, action="project.renamed", target=project.slug, detail=detail)
 
 
 @transaction.atomic
@@ -52,7 +60,6 @@ def issue_key(
     origins: Iterable[str] = (),
     scopes: Iterable[str] = (),
     expires_at: datetime | None = None,
-    address: str | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key and its secret, which exists nowhere else and never again. 400 key.invalid."""
     key = ApiKey(
@@ -70,13 +77,12 @@ def issue_key(
         action="key.issued",
         target=key.lookup,
         detail={"kind": kind, "name": key.name},
-        address=address,
     )
     return key, secret
 
 
 @transaction.atomic
-def rotate_key(*, key: ApiKey, grace: timedelta, actor: Actor, address: str | None = None) -> tuple[ApiKey, str]:
+def rotate_key(*, key: ApiKey, grace: timedelta, actor: Actor) -> tuple[ApiKey, str]:
     """A successor with the same rights; the old key works on for `grace` (0 to 90 days), then no more.
 
     A key with an expiry hands on its whole lifetime, counted from now. 409: revoked, expired or already rotated.
@@ -106,21 +112,20 @@ def rotate_key(*, key: ApiKey, grace: timedelta, actor: Actor, address: str | No
         action="key.rotated",
         target=old.lookup,
         detail={"successor": new.lookup, "grace_seconds": int(grace.total_seconds())},
-        address=address,
     )
     _forget(old)
     return new, secret
 
 
 @transaction.atomic
-def revoke_key(*, key: ApiKey, actor: Actor, address: str | None = None) -> None:
+def revoke_key(*, key: ApiKey, actor: Actor) -> None:
     """The key ends now. Doing it again changes nothing."""
     locked = _locked(key)
     if locked.revoked_at is not None:
         return
     locked.revoked_at = timezone.now()
     locked.save(update_fields=["revoked_at"])
-    record(project=locked.project, actor=actor, action="key.revoked", target=locked.lookup, address=address)
+    record(project=locked.project, actor=actor, action="key.revoked", target=locked.lookup)
     _forget(locked)
 
 
@@ -132,7 +137,6 @@ def change_key(
     origins: Iterable[str],
     scopes: Iterable[str],
     actor: Actor,
-    address: str | None = None,
 ) -> ApiKey:
     """Another name or other limits for a key that stays the same. 400 key.invalid."""
     locked = _locked(key)
@@ -147,7 +151,6 @@ def change_key(
         action="key.changed",
         target=locked.lookup,
         detail={"name": locked.name, "origins": locked.origins, "scopes": locked.scopes},
-        address=address,
     )
     _forget(locked)
     return locked

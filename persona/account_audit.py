@@ -7,8 +7,7 @@ from allauth.mfa import signals as factors
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from keys.audit import record
-from keys.people.visitor import address
+from keys.audit import coming_from, record
 
 WORDS = {
     account.password_changed: "person.password_changed",
@@ -23,8 +22,9 @@ def write(*, signal: Any, request: HttpRequest, user: User, **told: Any) -> None
     """The receiver of all of WORDS."""
     factor = told.get("authenticator")
     detail: dict[str, object] = {"factor": factor.type} if factor else {}
-    target, where = user.get_username(), address(request)
-    record(project=None, actor=user, action=WORDS[signal], target=target, detail=detail, address=where)
+    target = user.get_username()
+    with coming_from(request.META.get("REMOTE_ADDR") or None):  # it may be told after the answer, on commit
+        record(project=None, actor=user, action=WORDS[signal], target=target, detail=detail)
 
 
 def connect() -> None:

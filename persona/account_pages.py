@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from keys.audit import record
-from keys.people.visitor import address, person
+from keys.people.visitor import person
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -35,7 +35,7 @@ def _end(request: HttpRequest, found: list[UserSession]) -> HttpResponse:
     if others:
         who = person(request)
         detail: dict[str, object] = {"sessions": len(others)}
-        target, where = who.get_username(), address(request)
-        record(project=None, actor=who, action="person.sessions_ended", target=target, detail=detail, address=where)
+        target = who.get_username()
+        record(project=None, actor=who, action="person.sessions_ended", target=target, detail=detail)
     messages.success(request, "Ended." if named else "You are signed in here and nowhere else.")
     return redirect("sessions")

@@ -74,6 +74,7 @@ def _configuration() -> dict[str, Any]:
             # By the clock, not by an interval: beat may be restarted more often than an interval lasts.
             "ingestion": {"task": "ingestion.maintain", "schedule": crontab(minute="7"), "options": {"expires": 3_000}},
             "segments": {"task": "segments.maintain", "schedule": crontab(minute="37"), "options": {"expires": 3_000}},
+            "persona": {"task": "persona.maintain", "schedule": crontab(minute="27"), "options": {"expires": 3_000}},
             "delivery": {"task": "delivery.maintain", "schedule": crontab(minute="47"), "options": {"expires": 3_000}},
         },
     }

@@ -6,6 +6,7 @@ import structlog
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBase
 
+from keys.audit import coming_from
 from persona.lib import wire
 
 # Everything a page loads is our own file: no inline script, no other host. Event properties come from strangers.
@@ -23,6 +24,18 @@ def request_id(
             response = get_response(request)
         response["X-Request-Id"] = given
         return response
+
+    return middleware
+
+
+def origin(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """The audit says from where each deed came."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        with coming_from(request.META.get("REMOTE_ADDR") or None):
+            return get_response(request)
 
     return middleware
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.contrib.auth.models import User
-from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -23,24 +22,13 @@ from keys.refusals import refusal
 from persona.lib.problems import Problem
 from persona.signin import RATES
 
-NAME = "persona.people.tried_name"  # django-ratelimit imports it
-
-
-def tried_name(_: str, request: HttpRequest) -> str:
-    """Whom the try is for, as django-ratelimit asks for it."""
-    return str(getattr(request, "tried_name", ""))
-
 
 def _check_tries(request: Request) -> None:
     """Raises Problem 429."""
     plain = request._request
     given = request.data.get("username") if isinstance(request.data, dict) else None
-    plain.tried_name = str(given or "")[:200]  # type: ignore[attr-defined]  # the body is JSON, not a form
-    waits = [
-        tries.wait(plain, group="signin", key="ip", rate=RATES["ip"]),
-        tries.wait(plain, group="signin", key=NAME, rate=RATES["post:username"]),
-    ]
-    if seconds := max(waits):
+    plain.tried_name = given  # type: ignore[attr-defined]  # the body is JSON, not a form
+    if seconds := max(tries.wait(plain, group="signin", key=key, rate=rate) for key, rate in RATES.items()):
         raise Problem(429, "rate.limited", f"Too many tries. Wait {seconds} seconds.", retry_after=seconds)
 
 

@@ -60,6 +60,5 @@ def _new_key(request: HttpRequest, project: Project | None, changing: bool) -> s
         kind=ApiKey.Kind.PUBLISHABLE,
         name="Quickstart",
         actor=request.user,
-        address=request.META.get("REMOTE_ADDR") or None,
     )
     return secret

@@ -66,6 +66,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "persona.middleware.request_id",
+    "persona.middleware.origin",
     "persona.middleware.content_policy",
     "persona.middleware.null_free",
     "django.middleware.security.SecurityMiddleware",

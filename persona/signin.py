@@ -1,5 +1,6 @@
 """Signing in, for pages and admin alike: one way in, and so many tries a minute."""
 
+import unicodedata
 from urllib.parse import urlencode
 
 from allauth.account.internal.flows.login import perform_password_login
@@ -13,8 +14,16 @@ from django.views.decorators.cache import never_cache
 
 from keys import tries
 
+NAME = "persona.signin.tried_name"  # django-ratelimit imports it
 # Tries a minute from one address, and for one name from wherever they come.
-RATES = {"ip": "20/m", "post:username": "10/m"}
+RATES = {"ip": "20/m", NAME: "10/m"}
+
+
+def tried_name(_: str, request: HttpRequest) -> str:
+    """Whom a try is for. Fields trim blanks, and the form folds letters of the same meaning into one (NFKC): counted
+    as they were typed, every way of writing a name would have tries of its own."""
+    given = getattr(request, "tried_name", None) or request.POST.get("username", "")
+    return unicodedata.normalize("NFKC", str(given)[:1_000]).strip()
 
 
 class SignIn(LoginView):

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
 from keys import api_projects
 from persona import config, docs, errors, ingest_health, pages, people, quickstart, schema, signin
@@ -37,6 +38,7 @@ urlpatterns = [
     path("api/projects/<str:project>/", include("persona.api_urls")),
     path("docs/<slug:name>", docs.page, name="docs"),
     path("admin/login/", signin.admin_sign_in),  # before the admin's own
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),
     # A few small files, so that one process is a whole installation; a proxy in front may serve STATIC_ROOT instead.
     path("assets/sdk.js", pages.sdk),

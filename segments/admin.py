@@ -7,10 +7,11 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from keys.pagination import BoundedPaginator
+from keys.rows import page_of
 from persona.lib.clock import rfc3339
 from persona.lib.problems import Problem
 from segments import services, warnings
@@ -70,18 +71,23 @@ class PersonaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at
     """Deleted personas are not listed: their rows are kept for the log alone."""
 
     form = PersonaForm
-    list_display = ("name", "slug", "project", "status", "version", "updated_at", "live_page")
+    list_display = ("name", "slug", "project", "status", "version", "updated_at", "page", "live_page")
     list_filter = ("status", "project")
     list_select_related = ("project",)
     search_fields = ("name", "slug")
     ordering = ("project", "slug")
     show_full_result_count = False
+    paginator = BoundedPaginator
     readonly_fields = ("version", "warnings", "created_at", "updated_at")
     fields = ("project", "slug", "name", "status", "rule", "warnings", "version", "created_at", "updated_at")
 
+    @admin.display(description="page")
+    def page(self, persona: Persona) -> SafeString:
+        return page_of("Persona", "persona", persona.project.slug, persona.slug)
+
     @admin.display(description="Live page")
     def live_page(self, persona: Persona) -> SafeString:
-        return format_html('<a href="{}">Watch live</a>', reverse("live", args=[persona.project.slug]))
+        return page_of("Watch live", "live", persona.project.slug)
 
     @admin.display(description="Warnings")
     def warnings(self, persona: Persona) -> SafeString:
@@ -134,12 +140,17 @@ class PersonaAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at
 class PersonaVersionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes none at run time
     """Rules as they were saved: to read, not to change."""
 
-    list_display = ("persona", "version", "author", "at")
+    list_display = ("persona", "version", "author", "at", "page")
     list_filter = ("persona__project",)
-    list_select_related = ("persona",)
+    list_select_related = ("persona__project",)
     search_fields = ("persona__slug", "author")
     ordering = ("-id",)
     show_full_result_count = False
+    paginator = BoundedPaginator
+
+    @admin.display(description="page")
+    def page(self, version: PersonaVersion) -> SafeString:
+        return page_of("Versions", "persona-versions", version.persona.project.slug, version.persona.slug)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -15,9 +15,7 @@ LIFETIME = timedelta(days=7)
 
 
 @transaction.atomic
-def invite(
-    *, project: Project, role: str, email: str, actor: Actor, address: str | None = None
-) -> tuple[Invitation, str]:
+def invite(*, project: Project, role: str, email: str, actor: Actor) -> tuple[Invitation, str]:
     """A new invitation and its token."""
     token = secrets.token_urlsafe(32)
     made = Invitation.objects.create(
@@ -28,7 +26,7 @@ def invite(
         invited_by=actor_name(actor),
         expires_at=timezone.now() + LIFETIME,
     )
-    _record(made, actor, "member.invited", address)
+    _record(made, actor, "member.invited")
     return made, token
 
 
@@ -39,7 +37,7 @@ def find(token: str) -> Invitation | None:
 
 
 @transaction.atomic
-def accept(*, token: str, person: User, address: str | None = None) -> Member | None:
+def accept(*, token: str, person: User) -> Member | None:
     """The person is a member now, and the link is used up. None: it no longer works.
 
     Who is a member already keeps the stronger of the two roles.
@@ -61,15 +59,14 @@ def accept(*, token: str, person: User, address: str | None = None) -> Member | 
         action="member.joined",
         target=person.get_username(),
         detail=detail,
-        address=address,
     )
     return member
 
 
 @transaction.atomic
-def withdraw(*, invitation: Invitation, actor: Actor, address: str | None = None) -> None:
+def withdraw(*, invitation: Invitation, actor: Actor) -> None:
     """The link stops working."""
-    _record(invitation, actor, "member.invitation_withdrawn", address)
+    _record(invitation, actor, "member.invitation_withdrawn")
     invitation.delete()
 
 
@@ -79,14 +76,13 @@ def pending(project: Project) -> list[Invitation]:
     return list(Invitation.objects.filter(project=project).order_by("-id")[:100])
 
 
-def _record(invitation: Invitation, actor: Actor, action: str, address: str | None) -> None:
+def _record(invitation: Invitation, actor: Actor, action: str) -> None:
     record(
         project=invitation.project,
         actor=actor,
         action=action,
         target=invitation.email or f"link {invitation.pk}",
         detail={"role": invitation.role},
-        address=address,
     )
 
 

@@ -25,7 +25,7 @@ def invitation(made: Invitation, link: str) -> bool:
         f"Open this link before {made.expires_at:%d %b %Y %H:%M} UTC. It works once:\n{link}\n"
     )
     try:
-        send_mail(f"Invitation to {made.project}", text, None, [made.email])
+        send_mail(f"Invitation to {' '.join(made.project.name.split())}", text, None, [made.email])
     except (OSError, SMTPException) as error:
         log.warning("mail.failed", project=made.project_id, reason=type(error).__name__)
         return False

@@ -1,22 +1,19 @@
 """The pages of a project's people: the list, inviting, changing a role, removing, and joining by a link."""
 
-from typing import TypedDict
-
+from allauth.account.utils import perform_login
 from django.contrib import messages
-from django.contrib.auth import login
-from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from keys import tries
 from keys.models import Invitation, Member, Project
 from keys.people import invitations, mail, members
 from keys.people.forms import ROLES, InviteForm, NewPersonForm, RoleForm
 from keys.people.links import link
-from keys.people.visitor import address, person
+from keys.people.visitor import person
 from keys.tries import paced
 from keys.visibility import manages, owner_form, project_page
 from persona.lib.problems import Problem
@@ -24,7 +21,6 @@ from persona.lib.problems import Problem
 DEEDS = "30/m"  # for one person
 JOINS = "20/m"  # for one address
 KEPT = "invitation"  # in the session: the token leaves the address bar at once
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 @project_page
@@ -41,7 +37,7 @@ def member_list(request: HttpRequest, project: Project) -> HttpResponse:
 def invite(request: HttpRequest, project: Project) -> HttpResponse:
     form = InviteForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        made, token = invitations.invite(project=project, **form.cleaned_data, **_who(request))
+        made, token = invitations.invite(project=project, **form.cleaned_data, actor=person(request))
         whole = link(request, "invitation-link", token)
         sent = mail.invitation(made, whole)
         return _page(request, project, "invited", {"invitation": made, "link": whole, "sent": sent})
@@ -56,7 +52,7 @@ def withdraw(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     if found is None:
         raise Http404
     if request.method == "POST":
-        invitations.withdraw(invitation=found, **_who(request))
+        invitations.withdraw(invitation=found, actor=person(request))
         messages.success(request, "The invitation is withdrawn: its link no longer works.")
         return redirect("people", project.slug)
     return _page(request, project, "withdraw", {"invitation": found})
@@ -70,7 +66,7 @@ def role(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     refused = ""
     if request.method == "POST" and form.is_valid():
         try:
-            members.change_role(member=member, role=form.cleaned_data["role"], **_who(request))
+            members.change_role(member=member, role=form.cleaned_data["role"], actor=person(request))
         except Problem as problem:
             refused = problem.detail
         else:
@@ -87,7 +83,7 @@ def remove(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     refused = ""
     if request.method == "POST":
         try:
-            members.remove(member=member, **_who(request))
+            members.remove(member=member, actor=person(request))
         except Problem as problem:
             refused = problem.detail
         else:
@@ -100,37 +96,44 @@ def remove(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
 @require_safe
 def open_link(request: HttpRequest, token: str) -> HttpResponse:
     """Nothing happens yet: mail programs open links too. The token goes into the session, out of sight."""
-    request.session[KEPT] = token
+    if invitations.find(token) is not None:
+        request.session[KEPT] = token
+    elif KEPT in request.session:
+        del request.session[KEPT]
     return redirect("invitation")
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def accept(request: HttpRequest) -> HttpResponseBase:
-    """Join as who is signed in, or make an account first."""
-    seconds = tries.wait(request, group="join", key="ip", rate=JOINS) if request.method == "POST" else 0
-    if seconds:
-        return tries.too_many(request, seconds)
+@paced("join", JOINS, key="ip")
+def accept(request: HttpRequest) -> HttpResponse:
+    """Join as who is signed in, or make an account first. The form names the invitation that it showed: another link,
+    opened in the same browser meanwhile, must not take its place."""
     found = invitations.find(str(request.session.get(KEPT, "")))
     if found is None:
         detail = "It has been used, withdrawn, or is older than 7 days. Ask for another one."
         return render(request, "error.html", {"title": "This invitation does not work", "detail": detail}, status=404)
-    signed_in = isinstance(request.user, User)
-    form = NewPersonForm(request.POST if request.method == "POST" else None, initial={"email": found.email})
-    if request.method == "POST" and (signed_in or form.is_valid()):
-        return _join(request, person(request) if signed_in else form.save())
+    pressed = request.POST.get("invitation") == str(found.pk)
+    form = NewPersonForm(request.POST if pressed else None, initial={"email": found.email})
+    if pressed and (request.user.is_authenticated or form.is_valid()):
+        return _join(request, form)
     shown = {"invitation": found, "does": ROLES[found.role], "form": form}
     return render(request, "people/join.html", shown, status=422 if request.method == "POST" else 200)
 
 
-def _join(request: HttpRequest, who: User) -> HttpResponse:
-    member = invitations.accept(token=request.session.pop(KEPT), person=who, address=address(request))
-    if not request.user.is_authenticated:
-        login(request, who, backend=BACKEND)
-    if member is None:
-        raise Http404  # somebody else was a moment faster
+def _join(request: HttpRequest, form: NewPersonForm) -> HttpResponse:
+    token = str(request.session.pop(KEPT))
+    with transaction.atomic():  # no account without its project
+        who = person(request) if request.user.is_authenticated else form.save()
+        member = invitations.accept(token=token, person=who)
+        if member is None:
+            raise Http404  # somebody else was a moment faster
     messages.success(request, f"You are {member.role} of {member.project} now.")
-    return redirect("project", member.project.slug)
+    there = reverse("project", args=[member.project.slug])
+    if request.user.is_authenticated:
+        return redirect(there)
+    entered: HttpResponse = perform_login(request, who, redirect_url=there)
+    return entered
 
 
 def _member(project: Project, pk: int) -> Member:
@@ -138,17 +141,6 @@ def _member(project: Project, pk: int) -> Member:
     if found is None:
         raise Http404
     return found
-
-
-class Who(TypedDict):
-    """Whom the audit names, and from where."""
-
-    actor: User
-    address: str | None
-
-
-def _who(request: HttpRequest) -> Who:
-    return {"actor": person(request), "address": address(request)}
 
 
 def _page(

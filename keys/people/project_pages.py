@@ -14,11 +14,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from keys import services
-from keys.audit import record
 from keys.models import AuditEntry, Project, SettingsVersion
 from keys.people.forms import NewProjectForm, SettingsForm, filled
-from keys.people.visitor import address, person
-from keys.project_settings import change_settings, settings_etag
+from keys.people.visitor import person
+from keys.project_settings import change_settings, require_unchanged, settings_etag
 from keys.tries import paced
 from keys.visibility import owner_form
 from persona.lib.problems import Problem
@@ -39,7 +38,7 @@ def new(request: HttpRequest) -> HttpResponseBase:
     form = NewProjectForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            made = services.create_project(**form.cleaned_data, owner=who, actor=who, address=address(request))
+            made = services.create_project(**form.cleaned_data, owner=who, actor=who)
         except Problem as problem:
             form.add_error("slug", problem.detail)
         else:
@@ -89,26 +88,9 @@ def _save(request: HttpRequest, project: Project, given: dict[str, Any]) -> None
             project=project,
             changes=changes,
             actor=person(request),
-            address=address(request),
-            check=lambda found: _unchanged(found, given["etag"]),
+            check=lambda found: require_unchanged(found, given["etag"]),
         )
-    if given["name"] != project.name:
-        Project.objects.filter(pk=project.pk).update(name=given["name"])
-        detail: dict[str, object] = {"name": given["name"]}
-        record(
-            project=project,
-            actor=person(request),
-            action="project.renamed",
-            target=project.slug,
-            detail=detail,
-            address=address(request),
-        )
-
-
-def _unchanged(found: Project, etag: str) -> None:
-    if settings_etag(found) != etag:
-        detail = "Somebody saved other settings since you opened this page. Open it again and repeat your change."
-        raise Problem(412, "precondition.failed", detail)
+    services.rename_project(project=project, name=given["name"], actor=person(request))
 
 
 @owner_form

@@ -1,4 +1,4 @@
-"""Who presses and from where, as services want it for the audit log."""
+"""Who presses, as services want it for the audit log."""
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest
@@ -9,7 +9,3 @@ def person(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise TypeError("a form was reached without a signed-in person")
     return request.user
-
-
-def address(request: HttpRequest) -> str | None:
-    return request.META.get("REMOTE_ADDR") or None

@@ -60,9 +60,7 @@ def test_a_press_makes_a_key_that_is_filled_in_once(page: Chromium, project: Pro
 def test_a_key_that_one_has_can_be_pasted(page: Chromium, project: Project, alice: User) -> None:
     page.run(SEND)
     assert page.run(STATE) == "A publishable key is needed first: it begins with pk_"
-    _, secret = services.issue_key(
-        project=project, kind=ApiKey.Kind.PUBLISHABLE, name="ours", actor=alice, address=None
-    )
+    _, secret = services.issue_key(project=project, kind=ApiKey.Kind.PUBLISHABLE, name="ours", actor=alice)
     page.run(PASTE % f" {secret} ")
     assert page.run(KEY) == secret
     arrives(page)

@@ -175,7 +175,7 @@ def test_a_parked_batch_is_tried_again_from_the_list(operator: Client, project: 
     answer = operator.get("/admin/ingestion/batch/", {"q": "b_parked", "parked__exact": "1"})
     assert list(answer.context["cl"].queryset) == [parked]
     assert "type" in operator.get(f"/admin/ingestion/batch/{parked.pk}/change/").content.decode()
-    operator.post("/admin/ingestion/batch/", {"action": "try_again", "_selected_action": [parked.pk]})
+    operator.post("/admin/ingestion/batch/", {"action": "try_again", "_selected_action": [parked.pk], "confirm": "yes"})
     parked.refresh_from_db()
     assert (parked.parked, parked.error) == (False, "")
 
@@ -207,6 +207,9 @@ def test_letters_are_put_back_from_the_list(operator: Client, project: Project) 
     found = operator.get("/admin/ingestion/deadletter/", {"q": batch}).context["cl"].queryset
     assert [letter.code for letter in found] == ["profile.traits_too_large"]
     apply_events(project, identify("u1", {"a": None, "b": None}))
-    operator.post("/admin/ingestion/deadletter/", {"action": "redrive", "_selected_action": [letter_of(project).pk]})
+    operator.post(
+        "/admin/ingestion/deadletter/",
+        {"action": "redrive", "_selected_action": [letter_of(project).pk], "confirm": "yes"},
+    )
     apply_all()
     assert not DeadLetter.objects.exists()

@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from keys import tokens
+from keys.audit import coming_from
 from keys.models import ApiKey, AuditEntry, Member, Project
 from keys.services import change_key, create_project, issue_key, revoke_key, rotate_key
 from persona.lib.problems import Problem
@@ -19,7 +20,8 @@ def audit() -> list[tuple[str, str, str]]:
 
 
 def test_a_project_has_its_owner_and_an_audit(alice: User, bob: User) -> None:
-    project = create_project(slug="store", name="Store", mode="test", owner=bob, actor=alice, address="192.0.2.7")
+    with coming_from("192.0.2.7"):
+        project = create_project(slug="store", name="Store", mode="test", owner=bob, actor=alice)
     assert Member.objects.get(project=project).user == bob
     assert Member.objects.get(project=project).role == "owner"
     assert audit() == [("alice", "project.created", "store")]

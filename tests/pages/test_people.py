@@ -41,6 +41,13 @@ def invited(owner: Client, role: str = "viewer", email: str = "") -> str:
     return link_in(owner.post("/projects/shop/people/invite/", {"role": role, "email": email}))
 
 
+def join(visitor: Client, form: dict[str, str] | None = None) -> Any:
+    """Presses the button of the invitation that the page shows."""
+    found = re.search(r'name="invitation" value="(\d+)"', visitor.get("/invitation/").content.decode())
+    assert found
+    return visitor.post("/invitation/", {**(form or {}), "invitation": found[1]})
+
+
 def role_of(user: User) -> str | None:
     return Member.objects.filter(user=user, project__slug="shop").values_list("role", flat=True).first()
 
@@ -55,7 +62,7 @@ def test_a_link_makes_a_member_once(project: Project, as_alice: Client, as_charl
     assert page.redirect_chain == [("/invitation/", 302)]  # the token has left the address bar
     assert "Join Alice&#x27;s shop" in page.content.decode()
     assert role_of(charlie) is None  # opening it does nothing yet
-    assert as_charlie.post("/invitation/")["Location"] == "/projects/shop/"
+    assert join(as_charlie)["Location"] == "/projects/shop/"
     assert role_of(charlie) == "editor"
     assert Client().get(link, follow=True).status_code == 404
     joined = AuditEntry.objects.get(action="member.joined")
@@ -66,9 +73,9 @@ def test_a_link_makes_a_member_once(project: Project, as_alice: Client, as_charl
 def test_who_has_no_account_makes_one(project: Project, as_alice: Client, client: Client) -> None:
     client.get(invited(as_alice, "viewer", "dora@example.com"))
     form = {"username": "dora", "email": "dora@example.com", "password1": "x", "password2": "x"}
-    assert client.post("/invitation/", form).status_code == 422
+    assert join(client, form).status_code == 422
     good = {**form, "password1": "Correct-Horse-7", "password2": "Correct-Horse-7"}
-    assert client.post("/invitation/", good, follow=True).status_code == 200
+    assert join(client, good)["Location"] == "/projects/shop/"
     dora = User.objects.get(username="dora")
     assert role_of(dora) == "viewer"
     assert not dora.is_staff
@@ -81,8 +88,30 @@ def test_an_invitation_waits_for_who_signs_in_first(
     client.get(invited(as_alice))
     form = {"username": "charlie", "password": "charlie-password", "next": "/invitation/"}
     assert client.post("/signin/", form)["Location"] == "/invitation/"
-    client.post("/invitation/")
+    join(client)
     assert role_of(charlie) == "viewer"
+
+
+def test_another_link_does_not_take_the_place_of_the_one_shown(
+    project: Project, other_project: Project, as_alice: Client, as_charlie: Client, bob: User, client: Client
+) -> None:
+    client.get(invited(as_alice, "editor"))
+    shown = Invitation.objects.get().pk
+    client.get(link_in(as_charlie.post("/projects/elsewhere/people/invite/", {"role": "owner", "email": ""})))
+    client.force_login(bob)
+    assert client.post("/invitation/", {"invitation": shown}).status_code == 422
+    assert not Member.objects.filter(user=bob, project=other_project).exists()
+
+
+def test_who_stops_being_an_owner_leaves_no_way_back(
+    project: Project, as_alice: Client, as_bob: Client, bob: User, client: Client
+) -> None:
+    as_alice.post(f"/projects/shop/people/{member_pk(bob)}/", {"role": "owner"})
+    hidden, kept = invited(as_bob, "owner"), invited(as_alice, "viewer")
+    as_alice.post(f"/projects/shop/people/{member_pk(bob)}/remove/")
+    assert client.get(hidden, follow=True).status_code == 404
+    assert client.get(kept, follow=True).status_code == 200
+    assert AuditEntry.objects.get(action="member.removed").detail == {"role": "owner", "invitations_withdrawn": 1}
 
 
 def test_a_link_ends_after_a_week(project: Project, as_alice: Client, client: Client) -> None:
@@ -101,7 +130,7 @@ def test_an_invitation_is_withdrawn(project: Project, as_alice: Client, client: 
 
 def test_an_invitation_never_takes_a_role_away(project: Project, as_alice: Client, alice: User) -> None:
     as_alice.get(invited(as_alice, "viewer"))
-    as_alice.post("/invitation/")
+    join(as_alice)
     assert role_of(alice) == "owner"
 
 
@@ -109,9 +138,10 @@ def test_it_is_sent_where_mail_is_set_up(project: Project, as_alice: Client, set
     invited(as_alice, email="dora@example.com")
     assert mail.outbox == []
     settings.EMAIL_URL = "smtp://localhost"
+    Project.objects.filter(pk=project.pk).update(name="Shop\nBcc: everybody@example.com")
     link = invited(as_alice, email="dora@example.com")
     (sent,) = mail.outbox
-    assert sent.to == ["dora@example.com"]
+    assert (sent.to, sent.subject) == (["dora@example.com"], "Invitation to Shop Bcc: everybody@example.com")
     assert link in sent.body
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.test import Client
 
@@ -44,3 +45,40 @@ def test_the_admin_has_no_form_of_its_own(client: Client, charlie: User) -> None
     assert "_auth_user_id" not in client.session
     client.force_login(charlie)
     assert client.get("/admin/", follow=True).status_code == 403
+
+
+def test_the_admin_lets_out_and_leads_to_one_form_for_passwords(client: Client, alice: User) -> None:
+    client.force_login(alice)
+    assert client.get("/admin/password_change/")["Location"] == "/account/password/change/"
+    assert client.post("/admin/logout/").status_code == 200
+    assert "_auth_user_id" not in client.session
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example", "http:///evil.example", "http://localhost/"]
+)
+def test_nobody_is_led_away(target: str, client: Client, alice: User) -> None:
+    """Neither by the form, nor by confirming, nor by signing out; other hosts of this server are elsewhere too."""
+    form = {"username": "alice", "password": "alice-password", "next": target}
+    assert client.post("/signin/", form)["Location"] == "/"
+    confirmed = client.post("/account/confirm/", {"password": "alice-password", "next": target})
+    assert confirmed["Location"] == "/"
+    assert client.post("/signout/", {"next": target})["Location"] == "/signin/"
+    assert "evil" not in client.get("/admin/login/", {"next": target}, follow=True).redirect_chain[-1][0].split("?")[0]
+
+
+def test_a_name_is_one_name_however_it_is_written(client: Client, alice: User) -> None:
+    """Blanks around it and letters of another width are taken as the same name by the form."""
+    written = ["alice", " alice", "alice  ", "\u2003alice", "\uff41lice", "a\uff4cice", "al\uff49ce"] * 2
+    answers = [attempt(client, name, "wrong", f"192.0.2.{number}") for number, name in enumerate(written)]
+    assert answers == [200] * 10 + [429] * 4
+    token = {"username": "alice ", "password": "alice-password"}
+    assert client.post("/api/auth/token/", token, "application/json", REMOTE_ADDR="192.0.2.99").status_code == 429
+
+
+def test_a_session_from_before_is_none_afterwards(client: Client, alice: User) -> None:
+    client.get("/account/login/passkey/", headers={"accept": "application/json"})
+    before = client.session.session_key
+    assert attempt(client, "alice", "alice-password") == 302
+    assert client.session.session_key != before
+    assert not Session.objects.filter(session_key=before).exists()
