@@ -131,13 +131,14 @@ class Exchange:
     def _written(self, answer: Answer) -> bytes:
         request_id = wire.request_id(self.headers.get("x-request-id"))
         size = len(answer.body)
-        own = f"content-type: {answer.media_type}\r\ncontent-length: {size}\r\nx-request-id: {request_id}\r\n"
+        kind = f"content-type: {answer.media_type}\r\ncontent-length: {size}\r\n"
         return b"".join(
             (
                 STATUS_LINE[answer.status],
                 _of_server(self.protocol.server_state),
-                own.encode("latin-1"),
+                kind.encode("latin-1"),
                 wire.lines(answer.headers) if answer.headers else b"",
+                f"x-request-id: {request_id}\r\n".encode("latin-1"),
                 b"" if self.keep_alive else b"connection: close\r\n",
                 self.way.always,
                 b"\r\n",

@@ -15,7 +15,6 @@ from delivery import turn
 from delivery.models import BY_HAND, Attempt, Cursor, Destination
 from delivery.settle import pause
 from keys.models import AuditEntry, Member, Project
-from persona.lib.outbound import Outbound
 from tests.delivery.conftest import deliver, visit, webhook
 from tests.delivery.receiver import Receiver, answer, receiver, reset
 from tests.pages import forms
@@ -34,14 +33,12 @@ def fresh_counters(db: None) -> None:
 
 
 @pytest.fixture
-def inbox(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+def inbox(settings: Settings) -> Iterator[Receiver]:
     """A receiver on this machine, which destinations may lead to."""
     settings.PERSONA_ALLOW_PRIVATE_DESTINATIONS = True
-    client = Outbound(allow_private=True, seconds=1.0)
-    monkeypatch.setattr(turn, "_client", client)
+    settings.PERSONA_DELIVERY_SECONDS = 1
     with receiver() as one:
         yield one
-    client.close()
 
 
 @pytest.fixture
