@@ -1,12 +1,13 @@
 """The marks that a turn leaves for the evaluator: one row for each shard in which something happened. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ingestion import stale
 from ingestion.arrivals import Arrival
-from ingestion.identity import Person
+from ingestion.identity import Person, survivor
 from ingestion.outcomes import Outcome
 from ingestion.traits import Sheet
+from persona.lib import ids
 
 Row = tuple[int, int, bytes]  # shard, received_at of its oldest event, encoded marks
 
@@ -19,7 +20,10 @@ def rows(
     names: Mapping[str, int],
     now: int,
 ) -> list[Row]:
-    """Encoded marks by shard. Profiles to which no event came are marked at `now`."""
+    """Encoded marks by shard. Profiles to which no event came are marked at `now`; those to whom nothing but an import
+    came are not, unless it made them one with another: they are judged at its end."""
+    outcomes = list(outcomes)
+    quiet = _quiet(outcomes)
     arrivals: dict[int, list[Arrival]] = {}
     for outcome in outcomes:
         if outcome.is_event and outcome.person is not None and outcome.arrival is not None:
@@ -27,6 +31,11 @@ def rows(
     shards: dict[int, list[stale.Mark]] = {}
     oldest: dict[int, int] = {}
     for person in touched:
+        if quiet(person):
+            if person.united:
+                united = stale.Mark(person.id, stale.MERGED | stale.QUIET, (), now, now, "")
+                shards.setdefault(person.shard, []).append(united)
+            continue
         own = arrivals.get(person.id, ())
         mark = _mark(person, own, sheets.get(person.id), names, now)
         if mark.what or own:
@@ -34,8 +43,26 @@ def rows(
             for arrival in own:
                 oldest[person.shard] = min(oldest.get(person.shard, now), arrival.received_at)
     for person in merged_away:
-        shards.setdefault(person.shard, []).append(stale.Mark(person.id, stale.MERGED, (), now, now, ""))
+        what = stale.MERGED | (stale.QUIET if quiet(survivor(person)) else 0)
+        shards.setdefault(person.shard, []).append(stale.Mark(person.id, what, (), now, now, ""))
     return [(shard, oldest.get(shard, now), stale.encode(found)) for shard, found in sorted(shards.items())]
+
+
+def _quiet(outcomes: Iterable[Outcome]) -> Callable[[Person], bool]:
+    """Who is not judged because of this turn: everybody, when all of it is imported, else whom only that is about."""
+    imported: set[int] = set()
+    live: set[int] = set()
+    has_live = has_imported = False
+    for outcome in outcomes:
+        past = ids.imported(outcome.batch.batch_id)
+        has_imported, has_live = has_imported or past, has_live or not past
+        if outcome.person is not None and outcome.what == "stored":
+            (imported if past else live).add(outcome.person.id)
+    if not has_imported:
+        return lambda _: False
+    if not has_live:
+        return lambda _: True
+    return lambda person: person.id in imported and person.id not in live
 
 
 def _mark(

@@ -261,6 +261,24 @@ class ActiveHour(models.Model):
         db_table = "ingestion_activehour"
 
 
+class Import(models.Model):
+    """A file of events of the past. run: of the file and its map; position: records of it that are in the inbox or were
+    refused; finished_at: since when everybody is being judged by it, ms."""
+
+    pk = models.CompositePrimaryKey("project", "run")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
+    run = models.TextField()
+    name = models.TextField()
+    position = models.BigIntegerField()
+    rejected = models.BigIntegerField()
+    started_at = models.BigIntegerField()
+    finished_at = models.BigIntegerField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_import"
+
+
 class Heartbeat(models.Model):
     """When a kind of process last did its work."""
 

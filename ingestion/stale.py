@@ -6,6 +6,7 @@ import msgspec
 NEW = 1  # the profile did not exist: every persona has to look at it once; it has no events but the named ones
 TRAITS = 2  # its traits changed, or it got its first userId
 MERGED = 4  # it was united with another, as survivor or as loser: every persona has to look
+QUIET = 8  # by an import of the past alone: what comes of it is logged and not told
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -34,7 +34,7 @@ from ingestion.traits import Sheet
 from ingestion.waiting import Waiting
 from keys import uses
 from keys.kinds import publishable
-from persona.lib import tracing
+from persona.lib import ids, tracing
 
 # The clock is read after the lane was locked: it never runs behind what an earlier turn wrote.
 NOW = """
@@ -187,7 +187,9 @@ def _write(cursor: Cursor, turn: Turn) -> None:
         _release(cursor, project, turn.outcomes)
         tallies.record(cursor, project, turn.outcomes, turn.names, turn.now)
         if turn.lane.watched_until > turn.now:
-            log.record(cursor, project, turn.outcomes, turn.now)
+            told = [outcome for outcome in turn.outcomes if not ids.imported(outcome.batch.batch_id)]
+            if told:  # nobody forwards the past
+                log.record(cursor, project, told, turn.now)
         events = written.packed(project, turn.names, turn.outcomes)  # while PostgreSQL works on all that
     copy_packed(cursor, written.EVENTS, events)
     written.copy_dead_letters(cursor, project, turn.outcomes, turn.now)

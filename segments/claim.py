@@ -124,14 +124,15 @@ def claim(project_id: int) -> Work | None:
 
 
 def united(marks: Iterable[Mark]) -> dict[int, Mark]:
-    """One mark per profile: what happened is united, the trigger is the event received last."""
+    """One mark per profile: what happened is united, the trigger is the event received last. Quiet if all are."""
     by_profile: dict[int, Mark] = {}
     for mark in marks:
         other = by_profile.get(mark.profile)
         if other is not None:
             newest = max(mark, other, key=lambda m: (m.received_at, m.ts, m.uid))
+            loud = stale.QUIET & ~(mark.what & other.what)
             mark = msgspec.structs.replace(
-                newest, what=mark.what | other.what, names=tuple(sorted({*mark.names, *other.names}))
+                newest, what=(mark.what | other.what) & ~loud, names=tuple(sorted({*mark.names, *other.names}))
             )
         by_profile[mark.profile] = mark
     return by_profile

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
+import msgspec
 from django.db import transaction
 
 from ingestion import stale
@@ -78,7 +79,7 @@ def _evaluate(work: Work) -> tuple[Definitions, Mapping[int, frozenset[int]], Ma
             for pair in work.due
             if pair[1] not in defined.personas and pair in current and pair[0] not in merged
         ]
-        changes.record(cursor, work.project_id, decided)
+        changes.record(cursor, work.project_id, map(partial(_told, work), decided))
     return defined, touched, known
 
 
@@ -208,6 +209,13 @@ def _named(mark: Mark, defined: Definitions, definition: Definition) -> bool:
 def _event_at(known: Facts, names: Iterable[str], instant: int) -> bytes | None:
     """The event that happened exactly then, if one did."""
     return next((row.uid for name in names for row in known.events.get(name, ()) if row.ts == instant), None)
+
+
+def _told(work: Work, one: Decided) -> Decided:
+    """Silent, where nothing but an import of the past moved the profile."""
+    mark = work.marks.get(one.profile)
+    quiet = mark is not None and mark.what & stale.QUIET and (one.profile, one.persona) not in work.due
+    return msgspec.structs.replace(one, silent=True) if quiet else one
 
 
 def leave(project_id: int, defined: Definitions, pair: Pair, current: Current, *, cause: str, now: int) -> Decided:

@@ -76,6 +76,18 @@ def follow_retention(project: Project) -> int:
     return len(moved)
 
 
+def judge_again(project: Project, *, silent: bool) -> list[Persona]:
+    """Have everybody judged anew by every persona of the project that is evaluated, as after an import; the personas.
+
+    silent: who moves because of this is logged but not told.
+    """
+    with transaction.atomic():
+        personas = _evaluated(project)
+        Persona.objects.filter(pk__in=[persona.pk for persona in personas]).update(status=Persona.Status.BACKFILLING)
+        judge_all(personas, silent=silent)
+    return personas
+
+
 def _evaluated(project: Project) -> list[Persona]:
     personas = Persona.objects.select_for_update(of=("self",)).select_related("project")
     return list(personas.filter(project=project, deleted_at=None, status__in=definitions.EVALUATED).order_by("id"))

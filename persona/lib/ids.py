@@ -6,6 +6,7 @@ import secrets
 import string
 
 CORRECTION = "."
+IMPORTED = "b_import_"
 ALPHABET = string.ascii_letters + string.digits  # base 62: 5.95 bits a character
 
 
@@ -31,6 +32,16 @@ def event_uid(message_id: str) -> bytes:
 def letter_batch_id(letter: int, body: bytes) -> str:
     """Of a dead letter that comes back as `body`: the same for the same correction, another for another."""
     return f"b_letter_{letter}{CORRECTION}{hashlib.sha256(body).hexdigest()[:12]}"
+
+
+def import_batch_id(run: str, first: int) -> str:
+    """Of the events of a file from its record `first` on: the same whenever the file is gone through again."""
+    return f"{IMPORTED}{run}_{first}"
+
+
+def imported(batch: str) -> bool:
+    """Whether a batch is of the past: its events are stored, and nobody is judged or told because of them alone."""
+    return batch.startswith(IMPORTED)
 
 
 def nameless_uid(batch: str, index: int) -> bytes:
