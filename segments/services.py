@@ -161,7 +161,9 @@ def _referred(document: Any) -> set[str]:
 
 
 def _check_dependants(persona: Persona, others: Iterable[Persona]) -> None:
-    """Their rules must still stand with this one's new rule inside. Raises Problem 400 rule.invalid."""
+    """Their rules must still stand with this one's new rule inside. Raises Problem 400 rule.invalid.
+
+    Of drafts nobody is a member: they are told when they are to go live."""
     known = {**definitions.documents_of(persona.project_id), persona.slug: persona.rule}
     for other in others:
         try:
@@ -169,6 +171,16 @@ def _check_dependants(persona: Persona, others: Iterable[Persona]) -> None:
         except rules.RuleError as error:
             detail = f"This would break the persona {other.slug}, which refers to it: {error}"
             raise Problem(400, "rule.invalid", detail, extra={"path": error.path}) from None
+
+
+def _check_stands(persona: Persona) -> None:
+    """A rule that was saved long ago may name a persona whose rule has grown since. Raises Problem 400 rule.invalid."""
+    known = {**definitions.documents_of(persona.project_id), persona.slug: persona.rule}
+    try:
+        rules.parse(persona.rule, resolve=known.get, slug=persona.slug)
+    except rules.RuleError as error:
+        detail = f"The rule of {persona.slug} does not stand any more: {error}"
+        raise Problem(400, "rule.invalid", detail, extra={"path": error.path}) from None
 
 
 def _lock(project: Project) -> None:
@@ -198,6 +210,8 @@ def _set_status(persona: Persona, status: str | None) -> bool:
         raise Problem(400, "persona.status_invalid", f"status {str(status)[:20]!r}: use live, draft or paused.")
     if status == Status.DRAFT:
         _check_unused(persona)
+    if status == Status.LIVE:
+        _check_stands(persona)
     persona.status = Status.BACKFILLING if status == Status.LIVE else status
     return status != Status.PAUSED
 
@@ -206,8 +220,11 @@ def _carry_out(persona: Persona, *, moves: bool, redefined: bool, silent: bool) 
     """Queue what follows from a change, for the persona and for those that refer to it."""
     judged = [persona] if moves else []
     if redefined:
-        others = [other for other in dependants(persona) if other.status in definitions.EVALUATED]
-        _check_dependants(persona, others)
+        named = dependants(persona)
+        _check_dependants(
+            persona, [other for other in named if other.status in (*definitions.EVALUATED, Status.PAUSED)]
+        )
+        others = [other for other in named if other.status in definitions.EVALUATED]
         Persona.objects.filter(pk__in=[other.pk for other in others]).update(status=Status.BACKFILLING)
         judged += others
     if persona.status == Status.PAUSED:

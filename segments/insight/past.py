@@ -41,13 +41,15 @@ class History(NamedTuple):
         traits: dict[str, Any] = {}
         for received, written in self.traits:
             traits |= written if received <= at else {}
-        return facts_from(
+        known = facts_from(
             [(name, row) for received, name, row in self.events if received <= at],
             profile=self.today.profile,
             identified=self.today.identified,
             traits={key: value for key, value in traits.items() if value is not None},
             retention=self.today.retention,
         )
+        # The cap is one for all names: beyond it nobody can say of which of them something is missing.
+        return msgspec.structs.replace(known, capped=frozenset(known.events)) if len(self.events) == CAP else known
 
 
 def read(

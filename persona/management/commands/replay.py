@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from persona.progress import Progress
 from persona.replay import retail, sender
 from persona.replay.sender import Batch, Outcome
 
 BATCH = 256  # the pipeline's largest
-BAR = 30  # characters
 
 
 class Command(BaseCommand):
@@ -45,10 +44,10 @@ class Command(BaseCommand):
         rows, latest = retail.span(path)
         rows = min(rows, options["limit"] or rows)
         shift = int(time.time() * 1000) - latest if options["shift_to_now"] else 0
-        bar = Progress(rows)
+        sent = Sent(rows)
         started = time.monotonic()
         batches = limited(retail.batches(path, shift=shift, size=BATCH), rows)
-        ids = sender.send_all(batches, url=url, key=key, connections=options["connections"], on_sent=bar.add)
+        ids = sender.send_all(batches, url=url, key=key, connections=options["connections"], on_sent=sent.add)
         accepted = time.monotonic() - started
         total = Outcome()
         for one in sender.outcomes(ids, url=url, key=key):
@@ -79,24 +78,17 @@ class Command(BaseCommand):
         return url, key
 
 
-class Progress:
-    """A bar on a terminal, a line every tenth elsewhere. Called from several threads; a late figure does no harm."""
+class Sent:
+    """How many rows are accepted, and how fast."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.done, self.shown, self.started = total, 0, -1, time.monotonic()
+        self.total, self.done, self.started = total, 0, time.monotonic()
+        self.bar = Progress(total)
 
     def add(self, n: int) -> None:
         self.done += n
-        tenth = 100 if sys.stderr.isatty() else 10
-        step = self.done * tenth // max(self.total, 1)
-        if step == self.shown:
-            return
-        self.shown = step
-        filled = self.done * BAR // max(self.total, 1)
         rate = self.done / max(time.monotonic() - self.started, 0.001)
-        end = "\r" if sys.stderr.isatty() and self.done < self.total else "\n"
-        bar = "#" * filled + "." * (BAR - filled)
-        print(f"[{bar}] {self.done:,} of {self.total:,}  {rate:,.0f}/s accepted", end=end, file=sys.stderr, flush=True)
+        self.bar.show(self.done, f"{self.done:,} of {self.total:,}  {rate:,.0f}/s accepted")
 
 
 def at_least_one(text: str) -> int:

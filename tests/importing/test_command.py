@@ -1,0 +1,150 @@
+"""`manage.py import-events` beside a running installation: killed in the middle, it ends as if it never had been."""
+
+import csv
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.management import CommandError, call_command
+
+from keys.models import Project
+from tests.e2e.calling import Caller
+from tests.stack import ROOT, Stack, wait_for
+
+ROWS = 12_000
+PEOPLE = 900
+MAP = """
+id: {by: record}
+timestamp: {column: InvoiceDate, format: "%m/%d/%Y %H:%M"}
+event: {value: order_placed}
+userId: CustomerID
+properties: {total: {column: Total, as: number}}
+others: drop
+"""
+RULE = {
+    "op": "event", "event": "order_placed", "agg": {"fn": "sum", "prop": "total"}, "cmp": "gte", "value": 500
+}  # fmt: skip
+LUNCH = (datetime.now(UTC) - timedelta(days=10)).replace(hour=12, minute=50, second=0, microsecond=0)
+SAME = {3, 4}  # rows that say the same: two sales, not one told twice
+BAD = {17: "much", 6_000: "", 11_999: "nan"}  # rows whose total is no number; an empty one is none at all
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("past")
+    (path / "map.yml").write_text(MAP)
+    with gzip.open(path / "orders.csv.gz", "wt", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["InvoiceDate", "CustomerID", "Total", "Country"])
+        for number in range(1, ROWS + 1):
+            rows.writerow([LUNCH.strftime("%m/%d/%Y %H:%M"), *_sale(number), "Türkiye"])
+    return path
+
+
+def _sale(number: int) -> tuple[str, str]:
+    if number in SAME:
+        return "past-1", "7.5"
+    return f"past-{number * 7 % PEOPLE}", BAD.get(number, str(number % 50 + 0.5))
+
+
+def spent() -> dict[str, float]:
+    """By plain Python over the rows."""
+    total: dict[str, float] = defaultdict(float)
+    for person, amount in map(_sale, range(1, ROWS + 1)):
+        total[person] += float(amount) if amount not in ("much", "nan", "") else 0
+    return total
+
+
+def start(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    environment = {**kept, "PERSONA_HOME": str(stack.home), "DATABASE_URL": stack.database_url}
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "import-events", *arguments],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def ask(stack: Stack, question: str) -> Any:
+    with psycopg.connect(stack.database_url, autocommit=True) as database:
+        row = database.execute(question).fetchone()  # type: ignore[arg-type]  # a constant below
+        return None if row is None else row[0]
+
+
+STORED = """
+select count(*) || ' ' || count(distinct e.uid) || ' ' || min(e.ts) from ingestion_event e
+join ingestion_eventname n on n.project_id = e.project_id and n.id = e.name_id
+join ingestion_alias a on a.project_id = e.project_id and a.profile_id = e.profile_id
+where n.name = 'order_placed' and a.external_id like 'past-%'
+"""
+LOUD = """
+select count(*) from segments_change c join segments_persona p on p.id = c.persona_id
+where p.slug = 'spenders' and not c.silent
+"""
+
+
+@pytest.mark.timeout(240)
+def test_killed_twice_nothing_is_missing_and_nothing_is_there_twice(stack: Stack, server: Caller, folder: Path) -> None:
+    server.persona("spenders", RULE)
+    arguments = [str(folder / "orders.csv.gz"), "--project", stack.running.project, "--map", str(folder / "map.yml")]
+    for killed in (1, 4_500):
+        process = start(stack, *arguments)
+        wait_for(lambda n=killed: (ask(stack, "select max(position) from ingestion_import") or 0) >= n, "progress")  # type: ignore[misc]  # bound at once
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    process = start(stack, *arguments)
+    said, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    bad = sum(1 for amount in BAD.values() if amount)
+    stored = f"{ROWS - bad} {ROWS - bad} {int(LUNCH.timestamp()) * 1_000}"
+    assert ask(stack, STORED) == stored
+    assert f"{ROWS:,} records: {ROWS - bad:,} stored" in said
+    refused = [json.loads(line) for line in (folder / "orders.csv.gz.refused.ndjson").read_text().splitlines()]
+    assert [(one["record"], one["line"], one["field"]) for one in refused] == [
+        (17, 18, "Total"),
+        (11_999, 12_000, "Total"),
+    ]
+    assert f"{bad} records are no events" in said
+    assert "[##" in errors, "it shows how far it has come"
+    spenders = {person for person, total in spent().items() if total >= 500}
+    assert server.members("spenders") == spenders
+    assert 0 < len(spenders) < PEOPLE
+    assert ask(stack, LOUD) == 0
+    again = start(stack, *arguments).communicate(timeout=60)[0]
+    assert "nothing of it is imported again" in again
+    assert ask(stack, STORED) == stored
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing.csv"], "There is no file nothing.csv."),
+        (["{folder}/orders.csv.gz"], "A CSV file needs a map"),
+        (["{folder}/orders.csv.gz", "--map", "nothing.yml"], "nothing.yml: No such file"),
+        (["{folder}/map.yml"], "the name of the file ends in"),
+        (["{folder}/orders.csv.gz", "--map", "{folder}/orders.csv.gz"], "is neither YAML nor JSON"),
+        (
+            ["{folder}/orders.csv.gz", "--map", "{folder}/wrong.yml"],
+            "The map names `Customer`; the columns of the file",
+        ),
+        (["{folder}/orders.csv.gz", "--project", "nothing"], "There is no project 'nothing'."),
+    ],
+)
+@pytest.mark.django_db(transaction=True)
+def test_what_cannot_be_imported_is_said_in_one_line(
+    arguments: list[str], said: str, project: Project, folder: Path
+) -> None:
+    (folder / "wrong.yml").write_text(MAP.replace("CustomerID", "Customer"))
+    given = [argument.replace("{folder}", str(folder)) for argument in ("--project", project.slug, *arguments)]
+    with pytest.raises(CommandError) as error:
+        call_command("import-events", *given)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
