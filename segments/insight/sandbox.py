@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
+from ingestion import traits
 from ingestion.dialects import pipeline
 from ingestion.events import Event, Json
-from ingestion.models import Profile
+from ingestion.models import DedupeKey, Profile
 from keys.models import Project
 from persona.lib import ids
 from persona.lib.clock import MS_PER_DAY, rfc3339
@@ -53,7 +54,7 @@ def outlook(*, project: Project, event: Any, profile: Profile | None = None) -> 
         if profile is not None:
             wanted = {profile.pk: Wanted(defined.whole_plan(frozenset(defined.personas)), now)}
             known = facts.gather(cursor, project.pk, wanted, retention=defined.retention, now=now)[profile.pk]
-    imagined = _with(known, happened, now)
+    imagined = known if _is_known(project, happened) else _with(known, happened, now, _written(profile))
     slugs = dict(Persona.objects.filter(pk__in=defined.personas).values_list("id", "slug"))
     at_once: list[Move] = []
     later: list[tuple[int, Move]] = []
@@ -82,18 +83,32 @@ def _read(event: Any) -> Event:
     return reading.events[0]
 
 
-def _with(known: Facts, event: Event, now: int) -> Facts:
-    """The facts as they would be with that event."""
+def _is_known(project: Project, event: Event) -> bool:
+    """Whether it is an event that was stored already: then it would change nothing."""
+    if event.message_id is None:
+        return False
+    return DedupeKey.objects.filter(project=project, uid=ids.event_uid(event.message_id)).exists()
+
+
+def _written(profile: Profile | None) -> traits.State:
+    """The traits, with the instants at which they were written."""
+    if profile is None:
+        return {}
+    times = {key: (int(ts), str(uid)) for key, (ts, uid) in profile.trait_ts.items()}
+    return traits.loaded(profile.traits, times)
+
+
+def _with(known: Facts, event: Event, now: int, written: traits.State) -> Facts:
+    """The facts as they would be with that event: counted when it happened, its traits where no later ones stand."""
     uid = ids.event_uid(event.message_id or "hypothetical")
-    row = Row(min(event.ts or now, now), uid, _stored(event), event.context or {})
+    row = Row(now if event.ts is None else max(0, min(event.ts, now)), uid, _stored(event), event.context or {})
     events = {name: list(rows) for name, rows in known.events.items()}
     for name in {event.name, *({"*"} & events.keys())} if event.kind != "alias" else ():
         events[name] = sorted([row, *events.get(name, ())], key=lambda each: (each.ts, each.uid), reverse=True)
-    traits = {**known.traits, **(event.traits or {})}
     return msgspec.structs.replace(
         known,
         events=events,
-        traits={key: value for key, value in traits.items() if value is not None},
+        traits=traits.values(traits.written(written, event.traits or {}, (row.ts, uid.hex()))),
         identified=known.identified or event.user_id is not None,
     )
 

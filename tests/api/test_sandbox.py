@@ -1,13 +1,15 @@
 """A hypothetical event: what it would change, at once and later; and nothing is written."""
 
+from typing import Any
+
 import pytest
 
 from ingestion.models import Batch, Event, Profile
 from keys.models import Project
-from persona.lib.clock import parse_instant
-from segments.models import Head
+from persona.lib.clock import parse_instant, rfc3339
+from segments.models import Change, Head
 from tests.api.conftest import Api
-from tests.ingestion.applying import put, track
+from tests.ingestion.applying import identify, put, track
 from tests.segments.living import everyone_of, never, now_ms, persona, settle, trait, viewed
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +51,51 @@ def test_traits_count_too(api: Api, crowd: Project) -> None:
 def test_somebody_new(api: Api, crowd: Project) -> None:
     assert api.ask("POST", "sandbox", {"event": track()})[1] == {"now": [], "later": []}
     assert Profile.objects.filter(project=crowd).count() == 1
+
+
+def at(ago: int) -> str:
+    return rfc3339(now_ms() - ago)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (track(timestamp=at(20 * 60_000)), [("keen", "enter")]),
+        (track(timestamp=at(2 * 3_600_000)), []),
+        (track(timestamp=at(500 * 86_400_000)), []),
+        (track(timestamp="1970-01-01T00:00:00Z"), []),
+        (track(timestamp="2100-01-01T00:00:00Z"), [("keen", "enter")]),
+        (track(messageId="seen"), []),
+        (identify("alice", {"plan": "pro"}), [("pro", "enter")]),
+        (identify("alice", {"plan": "pro"}, timestamp=at(86_400_000)), []),
+    ],
+    ids=[
+        "in the window",
+        "too old",
+        "before the retention",
+        "the first instant",
+        "not yet",
+        "known",
+        "new",
+        "overtaken",
+    ],
+)
+def test_it_is_judged_as_if_it_had_come(
+    event: dict[str, Any], expected: list[tuple[str, str]], api: Api, project: Project
+) -> None:
+    """The answer is what happens when the event is really sent."""
+    persona(project, "keen", viewed(2, "PT1H"))
+    persona(project, "pro", trait("plan", "pro"))
+    put(project, track(userId="alice", messageId="seen"), received_at=now_ms() - 1_000)
+    put(project, identify("alice", {"plan": "free"}), received_at=now_ms() - 1_000)
+    settle()
+    head = Head.objects.get(project=project).last_seq
+    found = api.ask("POST", "sandbox", {"profile": "alice", "event": event})[1]
+    assert ops(found["now"]) == expected
+    put(project, {"userId": "alice", **event}, received_at=now_ms())
+    settle()
+    moved = Change.objects.filter(project=project, seq__gt=head).order_by("seq")
+    assert list(moved.values_list("persona__slug", "op")) == expected
 
 
 @pytest.mark.parametrize(
