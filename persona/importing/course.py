@@ -18,7 +18,8 @@ from django.db import connection, transaction
 from ingestion import imports
 from ingestion.dialects import pipeline
 from ingestion.imports import Fate
-from ingestion.inbox import Row, inbox
+from ingestion.inbox import inbox
+from ingestion.inbox_line import Row
 from keys import audit
 from keys.models import Project
 from persona.importing.mapping import Map

@@ -75,7 +75,7 @@ def start(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
 
 def ask(stack: Stack, question: str) -> Any:
     with psycopg.connect(stack.database_url, autocommit=True) as database:
-        row = database.execute(question).fetchone()  # type: ignore[arg-type]  # a constant below
+        row = database.execute(question).fetchone()
         return None if row is None else row[0]
 
 
