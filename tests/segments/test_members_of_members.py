@@ -7,12 +7,12 @@ import pytest
 from keys.models import Project
 from persona.lib.problems import Problem
 from segments.models import Persona
+from segments.rules.grammar import REFERENCES
 from segments.services import create_persona, delete_persona, update_persona
 from tests.ingestion.applying import identify, put, track
 from tests.segments.living import everyone_of, members, now_ms, persona, settle, trait, viewed
 
 pytestmark = pytest.mark.django_db
-MOST_NODES = 64
 
 
 def member_of(slug: str) -> dict[str, Any]:
@@ -23,9 +23,12 @@ def rule(node: dict[str, Any], **envelope: Any) -> dict[str, Any]:
     return {"v": 1, "rule": node, **envelope}
 
 
-def wide(nodes: int) -> dict[str, Any]:
-    """A rule that is true of nobody and has so many nodes, itself included."""
-    return {"op": "any", "of": [trait("nothing", n) for n in range(nodes - 1)]}
+def tall(shop: Project) -> dict[str, Any]:
+    """A rule that refers to as long a chain as may stand, so that nothing can refer to it."""
+    persona(shop, "step-0", viewed(1))
+    for number in range(1, REFERENCES):
+        persona(shop, f"step-{number}", member_of(f"step-{number - 1}"))
+    return rule(member_of(f"step-{REFERENCES - 1}"))
 
 
 def change(one: Persona, **changes: Any) -> None:
@@ -108,18 +111,18 @@ def test_no_circle_however_long(chain: tuple[Persona, ...], shop: Project) -> No
 def test_a_rule_does_not_outgrow_who_refers_to_it(status: str, shop: Project) -> None:
     """It would stand alone, but not inside of the other: that one would break at once, or when it is resumed."""
     small = persona(shop, "small", viewed(1))
-    large = persona(shop, "large", {"op": "any", "of": [member_of("small"), wide(MOST_NODES - 10)]})
+    large = persona(shop, "large", member_of("small"))
     change(large, status=status)
-    problem = refused(small, rule=rule(wide(20)))
+    problem = refused(small, rule=tall(shop))
     assert problem.code == "rule.invalid"
     assert "large" in problem.detail
 
 
 def test_a_draft_stands_in_nobodys_way_and_says_why_it_cannot_go_live(shop: Project) -> None:
     small = persona(shop, "small", viewed(1))
-    node = {"op": "any", "of": [member_of("small"), wide(MOST_NODES - 10)]}
-    large = create_persona(project=shop, slug="large", name="", rule=rule(node), actor="alice", status="draft")
-    change(small, rule=rule(wide(20)))
+    alone = rule(member_of("small"))
+    large = create_persona(project=shop, slug="large", name="", rule=alone, actor="alice", status="draft")
+    change(small, rule=tall(shop))
     problem = refused(large, status="live")
     assert problem.code == "rule.invalid"
     assert "does not stand any more" in problem.detail
