@@ -149,7 +149,7 @@ def test_the_end_leaves_no_thread_and_no_socket(server: Scripted) -> None:
         Decimal("NaN"),
         [[]] * 2 + [print],
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,  # the same in every process of a parallel run
 )
 def test_what_json_does_not_know_is_told_and_ends_nothing(server: Scripted, value: object) -> None:
     dropped: list[tuple[str, str]] = []
