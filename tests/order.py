@@ -11,8 +11,8 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 SHARING = (
-    "tests/e2e/", "tests/replay/", "tests/runtime/test_commands", "tests/runtime/test_web",
-    "tests/sdks/test_end_to_end", "tests/browser/test_sdk_installation",
+    "tests/e2e/", "tests/importing/test_command", "tests/replay/", "tests/runtime/test_commands",
+    "tests/runtime/test_web", "tests/sdks/test_end_to_end", "tests/browser/test_sdk_installation",
 )  # fmt: skip
 CRUEL = ("tests/runtime/test_full_disk", "tests/runtime/test_up")
 ENDS_IT = "tests/runtime/test_up"  # what the cruel ones share

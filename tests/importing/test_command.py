@@ -25,13 +25,13 @@ PEOPLE = 900
 MAP = """
 id: {by: record}
 timestamp: {column: InvoiceDate, format: "%m/%d/%Y %H:%M"}
-event: {value: order_placed}
+event: {value: order_of_the_past}
 userId: CustomerID
 properties: {total: {column: Total, as: number}}
 others: drop
 """
 RULE = {
-    "op": "event", "event": "order_placed", "agg": {"fn": "sum", "prop": "total"}, "cmp": "gte", "value": 500
+    "op": "event", "event": "order_of_the_past", "agg": {"fn": "sum", "prop": "total"}, "cmp": "gte", "value": 500
 }  # fmt: skip
 LUNCH = (datetime.now(UTC) - timedelta(days=10)).replace(hour=12, minute=50, second=0, microsecond=0)
 SAME = {3, 4}  # rows that say the same: two sales, not one told twice
@@ -83,7 +83,7 @@ STORED = """
 select count(*) || ' ' || count(distinct e.uid) || ' ' || min(e.ts) from ingestion_event e
 join ingestion_eventname n on n.project_id = e.project_id and n.id = e.name_id
 join ingestion_alias a on a.project_id = e.project_id and a.profile_id = e.profile_id
-where n.name = 'order_placed' and a.external_id like 'past-%'
+where n.name = 'order_of_the_past' and a.external_id like 'past-%'
 """
 LOUD = """
 select count(*) from segments_change c join segments_persona p on p.id = c.persona_id

@@ -64,7 +64,7 @@ def test_it_is_ready_and_says_how_to_begin(shop: Stack) -> None:
     assert json.loads(asked(f"{shop.url}/ready"))["status"] == "ready"
     for line in (shop.url, shop.publishable_key, shop.secret_key, "/stream", "/ingest"):
         assert line in shop.log
-    assert "Traceback" not in shop.log
+    assert "Traceback" not in shop.log.partition("Persona runs")[0]  # other tests have ill-treated it since
 
 
 def test_the_traffic_moves_people_through_the_demo_personas(shop: Stack) -> None:
