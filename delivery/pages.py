@@ -10,10 +10,10 @@ from delivery import lines, overview, services
 from delivery.forms import KINDS, DestinationForm
 from delivery.models import Destination
 from keys.models import Project
+from keys.people.visitor import person
 from keys.tries import paced
 from keys.visibility import may_change, project_form, project_page
 from persona.lib.problems import Problem
-from segments.places import person_of
 
 PACE = "60/m"  # for one person
 STATUSES = (("", "All"), ("waiting", "Waiting"), ("delivered", "Delivered"), ("dead", "Dead letters"))
@@ -34,7 +34,7 @@ def destination_new(request: HttpRequest, project: Project) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             made, secret = services.create_destination(
-                project=project, kind=form.cleaned_data["kind"], actor=person_of(request), **form.given
+                project=project, kind=form.cleaned_data["kind"], actor=person(request), **form.given
             )
         except Problem as problem:
             form.refuse(problem)
@@ -57,7 +57,7 @@ def destination_edit(request: HttpRequest, project: Project, destination: str) -
             services.change_destination(
                 destination=found,
                 changes=form.given,
-                actor=person_of(request),
+                actor=person(request),
                 check=lambda now: _unchanged(now, form.cleaned_data["version"]),
             )
         except Problem as problem:

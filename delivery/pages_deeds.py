@@ -12,10 +12,10 @@ from delivery.forms import GRACES, RangeForm, RotateForm
 from delivery.models import Destination
 from delivery.pages import PACE, destination_of, page
 from keys.models import Project
+from keys.people.visitor import person
 from keys.tries import paced
 from keys.visibility import project_form
 from persona.lib.problems import Problem
-from segments.places import person_of
 
 # Word, what is done, what is said afterwards.
 DEEDS: dict[str, tuple[str, Callable[[Destination, Any], object], str]] = {
@@ -44,7 +44,7 @@ def destination_deed(request: HttpRequest, project: Project, destination: str, d
     found = destination_of(project, destination)
     word, act, done = DEEDS[deed]
     if request.method == "POST":
-        act(found, person_of(request))
+        act(found, person(request))
         messages.success(request, f"{found.name} {done}.")
         gone = deed == "delete"
         return redirect("destinations", project.slug) if gone else redirect("destination", project.slug, destination)
@@ -60,7 +60,7 @@ def destination_ping(request: HttpRequest, project: Project, destination: str) -
     if request.method != "POST":
         return redirect("destination", project.slug, destination)
     try:
-        answer = services.ping(destination=found, actor=person_of(request))
+        answer = services.ping(destination=found, actor=person(request))
     except Problem as problem:
         messages.warning(request, problem.detail)
         return redirect("destination", project.slug, destination)
@@ -78,7 +78,7 @@ def destination_rotate(request: HttpRequest, project: Project, destination: str)
     form = RotateForm(request.POST if request.method == "POST" else None, initial={"grace": "24h"})
     if request.method == "POST" and form.is_valid():
         grace = GRACES[form.cleaned_data["grace"]]
-        secret = services.rotate_secret(destination=found, grace=grace, actor=person_of(request))
+        secret = services.rotate_secret(destination=found, grace=grace, actor=person(request))
         found.refresh_from_db()
         return page(request, project, "reveal", {"destination": found, "secret": secret, "rotated": True})
     return page(request, project, "rotate", {"destination": found, "form": form}, bad=form.is_bound)
@@ -94,7 +94,7 @@ def destination_redeliver(request: HttpRequest, project: Project, destination: s
         wanted = form.range
         try:
             count = again.redeliver_range(
-                destination=found, first=wanted.first, last=wanted.last, actor=person_of(request)
+                destination=found, first=wanted.first, last=wanted.last, actor=person(request)
             )
         except Problem as problem:
             form.add_error("last", problem.detail)

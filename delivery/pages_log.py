@@ -8,11 +8,11 @@ from delivery import again, lines, shapes
 from delivery.models import Attempt, Destination
 from delivery.pages import PACE, page
 from keys.models import Project
+from keys.people.visitor import person
 from keys.tries import paced
 from keys.visibility import project_form, project_page
 from persona.lib.problems import Problem
 from segments.pages_persona import pretty
-from segments.places import person_of
 
 LARGEST = 2**62
 
@@ -43,7 +43,7 @@ def delivery_redeliver(request: HttpRequest, project: Project, number: int) -> H
     found = _delivery(project, number)
     if request.method == "POST":
         try:
-            again.redeliver_one(project=project, attempt=found, actor=person_of(request))
+            again.redeliver_one(project=project, attempt=found, actor=person(request))
         except Problem as problem:
             messages.warning(request, problem.detail)
         else:

@@ -9,13 +9,14 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 
 from ingestion import causes, deadletters, parked
 from ingestion.models import Batch, DeadLetter
 from ingestion.shapes import letter_shown
 from keys.models import Project
 from keys.people.visitor import person
+from keys.showing import project_shown
 from keys.tries import paced
 from keys.visibility import may_change, project_form, project_page
 from persona.lib.problems import Problem
@@ -153,11 +154,8 @@ def _page(
     request: HttpRequest, project: Project, name: str, shown: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
     aside = Batch.objects.using(settings.INBOX_ALIAS).filter(project_id=project.pk, parked=True)
-    shown = {
-        **shown, "project": project, "here": "letters", "parked": aside.count(),
-        "may_change": may_change(request.user, project),
-    }  # fmt: skip
-    return render(request, f"ingestion/{name}.html", shown, status=status)
+    shown = {**shown, "parked": aside.count(), "may_change": may_change(request.user, project)}
+    return project_shown(request, project, f"ingestion/{name}.html", shown, here="letters", status=status)
 
 
 def _pretty(body: bytes) -> str:

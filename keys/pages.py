@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 import msgspec
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import timezone
 
 from keys import services, uses
 from keys.forms import GRACES, KeyForm, RotateForm
 from keys.models import ApiKey, Project
 from keys.people.visitor import person
+from keys.showing import project_shown
 from keys.state import state
 from keys.tries import paced
 from keys.uses import Use
@@ -137,8 +138,7 @@ def _key(project: Project, lookup: str) -> ApiKey:
 def _page(
     request: HttpRequest, project: Project, name: str, shown: dict[str, object], *, bad: bool = False
 ) -> HttpResponse:
-    shown = {**shown, "project": project, "here": "keys"}
-    return render(request, f"keys/{name}.html", shown, status=422 if bad else 200)
+    return project_shown(request, project, f"keys/{name}.html", shown, here="keys", status=422 if bad else 200)
 
 
 def _revealed(

@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from keys.models import Project
+from keys.people.visitor import person
 from keys.tries import paced
 from keys.visibility import project_form
 from persona.lib.problems import Problem
@@ -41,7 +42,7 @@ def persona_deed(request: HttpRequest, project: Project, persona: str, deed: str
     refused = ""
     if request.method == "POST":
         try:
-            act(found, places.person_of(request))
+            act(found, person(request))
         except Problem as problem:
             refused = problem.detail
         else:
@@ -67,9 +68,7 @@ def restore(request: HttpRequest, project: Project, persona: str, version: int) 
     refused = ""
     if request.method == "POST":
         try:
-            saved = services.update_persona(
-                persona=found, changes={"rule": earlier.rule}, actor=places.person_of(request)
-            )
+            saved = services.update_persona(persona=found, changes={"rule": earlier.rule}, actor=person(request))
         except Problem as problem:
             refused = problem.detail
         else:

@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from keys.models import Project
+from keys.people.visitor import person
 from keys.tries import paced
 from keys.visibility import project_form
 from persona.lib.problems import Problem
@@ -39,7 +40,7 @@ def persona_new(request: HttpRequest, project: Project) -> HttpResponse:
                 slug=given["slug"],
                 name=given["name"] or given["slug"],
                 rule=form.document,
-                actor=places.person_of(request),
+                actor=person(request),
                 status="draft" if request.POST.get("draft") else "live",
             )
         except Problem as problem:
@@ -61,7 +62,7 @@ def persona_edit(request: HttpRequest, project: Project, persona: str) -> HttpRe
     if request.method == "POST" and _wanted(request, project, form, found, shown):
         changes = {"name": name or found.slug} | ({} if form.same_as(found.rule) else {"rule": form.document})
         try:
-            saved = services.update_persona(persona=found, changes=changes, actor=places.person_of(request))
+            saved = services.update_persona(persona=found, changes=changes, actor=person(request))
         except Problem as problem:
             shown |= {"refused": problem.detail, "bad": True}
         else:

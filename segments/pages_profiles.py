@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 
 from ingestion.models import Alias, Profile
 from keys.models import Project
+from keys.showing import project_shown
 from keys.visibility import project_page
 from persona.lib.clock import LATEST, parse_instant
 from persona.lib.problems import Problem
@@ -112,5 +113,4 @@ def _trait(value: object) -> str:
 def _page(
     request: HttpRequest, project: Project, name: str, shown: dict[str, Any], *, status: int = 200
 ) -> HttpResponse:
-    shown = {**shown, "project": project, "here": "profiles"}
-    return render(request, f"segments/{name}.html", shown, status=status)
+    return project_shown(request, project, f"segments/{name}.html", shown, here="profiles", status=status)

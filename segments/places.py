@@ -1,7 +1,6 @@
-"""What the pages about personas and profiles share: whom the address names, and who presses."""
+"""What the pages about personas and profiles share: whom the address names."""
 
-from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest
+from django.http import Http404
 
 from ingestion.models import Alias, Profile
 from keys.models import Project
@@ -31,10 +30,3 @@ def looked_up(project: Project, query: str) -> Profile | None:
         if found := reading.profile_by(project, reference=query, kind=kind):
             return found
     return None
-
-
-def person_of(request: HttpRequest) -> User:
-    """Who is signed in: the actor of what is done."""
-    if not isinstance(request.user, User):
-        raise TypeError("a form was reached without a signed-in person")
-    return request.user

@@ -14,6 +14,7 @@ from keys.people import invitations, mail, members
 from keys.people.forms import ROLES, InviteForm, NewPersonForm, RoleForm
 from keys.people.links import link
 from keys.people.visitor import person
+from keys.showing import project_shown
 from keys.tries import paced
 from keys.visibility import manages, owner_form, project_page
 from persona.lib.problems import Problem
@@ -146,5 +147,4 @@ def _member(project: Project, pk: int) -> Member:
 def _page(
     request: HttpRequest, project: Project, name: str, shown: dict[str, object], *, bad: bool = False
 ) -> HttpResponse:
-    shown = {**shown, "project": project, "here": "people"}
-    return render(request, f"people/{name}.html", shown, status=422 if bad else 200)
+    return project_shown(request, project, f"people/{name}.html", shown, here="people", status=422 if bad else 200)

@@ -5,12 +5,13 @@ import json
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fcntl import F_DUPFD, fcntl
 from pathlib import Path
 from typing import Any
+
+from tests.waiting import until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -59,11 +60,12 @@ class Tab:
         self.wait(lambda: self.run("location.href !== 'about:blank' && document.readyState") == "complete", address)
 
     def wait(self, met: Callable[[], bool], what: str) -> None:
-        """Until the condition is met; fails after PATIENCE."""
-        deadline = time.monotonic() + PATIENCE
-        while not met():
-            assert time.monotonic() < deadline, f"never came: {what}; console: {self.faults}"
-            time.sleep(0.01)
+        """Until the condition is met; fails after PATIENCE, with what the console said."""
+        try:
+            until(met, what, PATIENCE)
+        except AssertionError as error:
+            error.add_note(f"console: {self.faults}")
+            raise
 
     def press(self, key: str) -> None:
         for kind in ("keyDown", "keyUp"):

@@ -12,6 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from delivery import turn
+from delivery.lines import PAGE
 from delivery.models import BY_HAND, Attempt, Cursor, Destination
 from delivery.settle import pause
 from keys.models import AuditEntry, Member, Project
@@ -155,11 +156,8 @@ def test_the_log_shows_each_delivery_with_its_tries(hook: Destination, inbox: Re
     assert "0.0 %" in text_of(as_bob, LIST)
 
 
-def test_the_log_is_read_page_by_page(
-    hook: Destination, inbox: Receiver, as_bob: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("delivery.lines.PAGE", 2)
-    visit(hook.project, *(f"u-{number}" for number in range(5)))
+def test_the_log_is_read_page_by_page(hook: Destination, inbox: Receiver, as_bob: Client) -> None:
+    visit(hook.project, *(f"u-{number}" for number in range(2 * PAGE + 1)))
     deliver(hook)
     seen, address = [], page_of(hook)
     while address:
@@ -168,7 +166,7 @@ def test_the_log_is_read_page_by_page(
         following = re.search(r'href="(\?before=[0-9-]+)">Earlier', page)
         address = f"{page_of(hook)}{following[1]}" if following else ""
     assert seen == sorted({str(one.pk) for one in Attempt.objects.all()}, key=int, reverse=True)
-    assert len(seen) == 5
+    assert len(seen) == 2 * PAGE + 1
 
 
 def test_deliveries_are_sent_again(hook: Destination, inbox: Receiver, as_bob: Client) -> None:
