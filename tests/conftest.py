@@ -1,6 +1,8 @@
 """Fixtures that all parts share: Alice owns, Bob is a member, Charlie is an outsider."""
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from django.apps import apps
@@ -44,6 +46,13 @@ def _commits(node: pytest.Item) -> bool:
 def fast_passwords(settings: Settings) -> None:
     """Real hashing takes a third of a second a person; what it hashes with is Django's business."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def still_clock_of_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries are counted by the minute; a minute that ends in the middle of a test would begin the count anew."""
+    now = time.time()
+    monkeypatch.setattr("django_ratelimit.core.time", SimpleNamespace(time=lambda: now))
 
 
 @pytest.fixture
