@@ -14,17 +14,24 @@ from segments.log import LogRow
 
 PAGE = 500
 
-# A delivery of a profile that has some waiting waits with them.
+# A delivery of a profile that has some waiting waits with them. They are looked up for all rows at once: a max() for
+# each would be planned as a walk through everything that waits, in the order of next_at.
 INSERT = """
+with r as materialized (
+    select * from json_to_recordset(%(rows)s) as r(seq bigint, profile bigint, persona bigint, op text, body text)
+), behind as materialized (
+    select a.profile_id, max(a.next_at) as next_at from delivery_attempt a
+    where a.project_id = %(project)s and a.destination_id = %(destination)s and a.status = 'waiting'
+      and a.profile_id = any(array(select profile from r)) group by a.profile_id
+)
 insert into delivery_attempt (project_id, destination_id, kind, status, first_seq, seq, n, profile_id, persona_id, op,
     body, next_at, created_at)
 select %(project)s, %(destination)s, 'change', 'waiting', r.seq, r.seq, 1, r.profile, r.persona, r.op, r.body,
-    coalesce((select max(a.next_at) from delivery_attempt a
-              where a.project_id = %(project)s and a.destination_id = %(destination)s and a.profile_id = r.profile
-                and a.status = 'waiting'), %(now)s), %(now)s
-from json_to_recordset(%(rows)s) as r(seq bigint, profile bigint, persona bigint, op text, body text)
+    coalesce(behind.next_at, %(now)s), %(now)s
+from r left join behind on behind.profile_id = r.profile
 where not %(again)s or not exists (select from delivery_attempt a
     where a.project_id = %(project)s and a.destination_id = %(destination)s and a.seq = r.seq and a.kind = 'change')
+order by r.seq
 """
 GAP = """
 insert into delivery_attempt (project_id, destination_id, kind, status, first_seq, seq, n, body, next_at, created_at)

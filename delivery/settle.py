@@ -76,7 +76,7 @@ class Ledger(msgspec.Struct):
 
 
 def settle(destination: Destination, claim: Claim, wave: Wave, results: Sequence[Result]) -> None:
-    """Everything about one wave, in one transaction."""
+    """Everything about one wave, in one transaction; with it the destination is free for the next."""
     with transaction.atomic():
         ledger = Ledger(queue.clock())
         failures = _receiver(destination, claim, results, ledger.now)
@@ -89,6 +89,7 @@ def settle(destination: Destination, claim: Claim, wave: Wave, results: Sequence
         if any(is_well(result) for result in results) and claim.failures >= schedule.FAILURES_TO_REST:
             with connection.cursor() as cursor:
                 cursor.execute(ALL_DUE, [ledger.now, destination.project_id, destination.pk])
+        queue.release(destination.project_id, destination.pk)
 
 
 def is_well(result: Result) -> bool:

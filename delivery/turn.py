@@ -87,11 +87,12 @@ def _begin(going: dict[Future[list[Result]], Going], done_with: set[int]) -> Non
 
 def _start(destination: Destination, claim: Claim) -> Going | None:
     """None: nothing can be sent now."""
-    if not _take_in(destination, claim) and not queue.waiting(
-        destination.project_id, destination.pk, claim.now, limit=1
-    ):
-        return None
-    waiting = queue.waiting(destination.project_id, destination.pk, queue.clock())
+    waiting = queue.waiting(destination.project_id, destination.pk, claim.now)
+    if len(waiting) < queue.WAVE:
+        if _take_in(destination, claim):
+            waiting = queue.waiting(destination.project_id, destination.pk, queue.clock())
+        elif not waiting:
+            return None
     try:
         prepared = wave.prepare(destination, waiting, probe=claim.failures >= schedule.FAILURES_TO_REST)
     except Unreadable as error:
@@ -108,7 +109,6 @@ def _take_in(destination: Destination, claim: Claim) -> bool:
 
 def _end(one: Going, results: list[Result]) -> None:
     settle.settle(one.destination, one.claim, one.wave, results)
-    queue.release(one.destination.project_id, one.destination.pk)
     failed = sum(not settle.is_well(result) for result in results)
     if results:
         log.info(
