@@ -85,6 +85,8 @@ logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 # It would also wait twice as long before each further attempt, and tasks would lie still for up to a minute after that.
 AttemptWithBackoff.INITIAL_DELAY, AttemptWithBackoff.DELAY_BACKOFF = 0.25, 1.0
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+# Of root it warns at every start, because tasks may be pickles; here they are JSON, and ours alone.
+warnings.filterwarnings("ignore", message="You're running the worker with superuser", category=UserWarning)
 
 app = App("persona", task_cls=Task)
 app.config_from_object("django.conf:settings", namespace="CELERY")

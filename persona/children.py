@@ -2,13 +2,12 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
-from persona.embedded import CannotStart, Postgres, die_with_parent
+from persona.embedded import CannotStart, Postgres
+from persona.starting import Process, Start
 
 SETTLED_SECONDS = 30.0  # a child that lived this long starts again with a fresh back-off
 SPARED = 5  # ends before that, of a part that did its work, after which it comes back at once
@@ -32,14 +31,20 @@ class Child:
     """One of our own programs. `ready(child)` says whether it does its work yet."""
 
     def __init__(
-        self, name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, ready: Callable[["Child"], bool]
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        start: Start,
+        env: Mapping[str, str],
+        ready: Callable[["Child"], bool],
     ) -> None:
         self.name = name
         self.command = list(command)
         self.env = dict(env)
-        self.cwd = cwd
+        self._start = start
         self._ready = ready
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._seen_ready = False
 
     @property
@@ -48,17 +53,7 @@ class Child:
 
     def start(self) -> None:
         self._seen_ready = False
-        # A session of its own: Ctrl-C reaches the supervisor alone, which then stops the children in order.
-        # SIGKILL when the supervisor dies: what is acknowledged is on disk, and nothing may stay behind.
-        self._process = subprocess.Popen(
-            self.command,
-            env=self.env,
-            cwd=self.cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,  # Celery chats there; what matters is logged on stderr
-            start_new_session=True,
-            preexec_fn=die_with_parent(signal.SIGKILL),
-        )
+        self._process = self._start(self.command, env=self.env)
 
     def ended(self) -> int | None:
         """The exit code once it has ended, else None."""

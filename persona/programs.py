@@ -9,11 +9,7 @@ from pathlib import Path
 from persona.children import Child
 from persona.home import Access
 from persona.lib import env
-
-# Celery warns of root at every start, because tasks may be pickles; here they are JSON, and ours alone.
-QUIET = "ignore:You're running the worker with superuser:UserWarning"
-
-ROOT = Path(__file__).resolve().parent.parent
+from persona.starting import Start
 
 
 def web(bind: str, port: int) -> list[str]:
@@ -49,7 +45,7 @@ def beat() -> list[str]:
     return celery("beat", "-S", "celery.beat:Scheduler", "--pidfile=")
 
 
-def children(*, environ: Mapping[str, str], home: Path, bind: str, port: int) -> list[Child]:
+def children(*, start: Start, environ: Mapping[str, str], home: Path, bind: str, port: int) -> list[Child]:
     """Everything that `up` runs above PostgreSQL."""
     signs = home / "ready"
     signs.mkdir(exist_ok=True)
@@ -57,11 +53,11 @@ def children(*, environ: Mapping[str, str], home: Path, bind: str, port: int) ->
     def celery_child(name: str, command: list[str]) -> Child:
         sign = signs / name
         # `prepare` has run the checks for all.
-        more = {"PERSONA_READY_FILE": str(sign), "PYTHONWARNINGS": QUIET, "CELERY_SKIP_CHECKS": "1"}
-        return Child(name, command, env={**environ, **more}, cwd=ROOT, ready=partial(_signed, sign))
+        more = {"PERSONA_READY_FILE": str(sign), "CELERY_SKIP_CHECKS": "1"}
+        return Child(name, command, start=start, env={**environ, **more}, ready=partial(_signed, sign))
 
     return [
-        Child("web", web(bind, port), env=environ, cwd=ROOT, ready=lambda _: _answers(bind, port)),
+        Child("web", web(bind, port), start=start, env=environ, ready=lambda _: _answers(bind, port)),
         *(celery_child(name, worker(name, "live")) for name in _live_workers()),
         celery_child("bulk", worker("bulk", "bulk")),
         celery_child("deliver", worker("deliver", "deliver", pool="threads")),
@@ -69,13 +65,13 @@ def children(*, environ: Mapping[str, str], home: Path, bind: str, port: int) ->
     ]
 
 
-def traffic(*, environ: Mapping[str, str], url: str, access: Access) -> list[Child]:
+def traffic(*, start: Start, environ: Mapping[str, str], url: str, access: Access) -> list[Child]:
     """The demo shop's visitors, unless they are not wanted. Started when the rest is ready."""
     if not (env.flag("PERSONA_DEMO", default=True) and env.flag("PERSONA_DEMO_TRAFFIC", default=True)):
         return []
     way_in = {"PERSONA_URL": url, "PERSONA_KEY": access.publishable_key}
     command = [sys.executable, "-m", "persona.traffic"]
-    return [Child("traffic", command, env={**environ, **way_in}, cwd=ROOT, ready=lambda _: True)]
+    return [Child("traffic", command, start=start, env={**environ, **way_in}, ready=lambda _: True)]
 
 
 def reachable(bind: str) -> str:

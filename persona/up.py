@@ -6,7 +6,6 @@ No Django here: the supervisor must outlive whatever breaks in its children, and
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -16,19 +15,20 @@ from typing import NoReturn, TextIO
 
 import msgspec
 
-from persona import programs
+from persona import nursery, programs, starting
 from persona.announce import announcement
 from persona.children import Child, Database, Kept
 from persona.embedded import CannotStart, Postgres
 from persona.home import Access, Home, Running, Unusable
 from persona.lib import env
+from persona.nursery import Nursery
 
 CHILDREN_STOP_SECONDS = 5.0  # together with the next less than the ten that a stop may take
 DATABASE_STOP_SECONDS = 3.0
 
 
 class AlreadySaid(RuntimeError):
-    """`prepare` has told the person why it cannot start."""
+    """One of our processes has told the person why it cannot start."""
 
 
 class Stop(BaseException):
@@ -52,7 +52,7 @@ def run() -> int:
     supervisor = None
     try:
         port = env.number("PORT", 8000, least=1, most=65_535)
-        home = Home(Path(env.text("PERSONA_HOME") or programs.ROOT / "var"))
+        home = Home(Path(env.text("PERSONA_HOME") or starting.ROOT / "var"))
         supervisor = Supervisor(home, env.text("PERSONA_BIND") or "127.0.0.1", port)
         supervisor.start()
         supervisor.watch()
@@ -96,6 +96,8 @@ class Supervisor:
         self.began = time.monotonic()
         self.environ = dict(os.environ, DJANGO_SETTINGS_MODULE="persona.settings", PYTHONUNBUFFERED="1")
         self.server: Postgres | None = None
+        self.nursery: Nursery | None = None
+        self.run: starting.Start = starting.alone
         self.access: Access | None = None
         self.children: list[Child] = []
         self.kept: list[Kept] = []
@@ -113,10 +115,14 @@ class Supervisor:
         self.environ["PERSONA_SECRET_KEY"] = env.text("PERSONA_SECRET_KEY") or self.home.secret_key()
         if not env.text("DATABASE_URL"):
             self._start_database()
+        if nursery.POSSIBLE:
+            self._start_nursery()
         self.access = self._prepare(self.home.recall())
         self.home.remember(self.access)
         say("starting web, worker, bulk, deliver and beat")
-        self._keep(programs.children(environ=self.environ, home=self.home.path, bind=self.bind, port=self.port))
+        self._keep(
+            programs.children(start=self.run, environ=self.environ, home=self.home.path, bind=self.bind, port=self.port)
+        )
 
     def _keep(self, children: list[Child]) -> None:
         self.children += children
@@ -131,32 +137,42 @@ class Supervisor:
         self.home.open_database(self.server.dsn())
         self.kept.append(Kept(Database(self.server), say, running=True))
 
+    def _start_nursery(self) -> None:
+        self.nursery = Nursery(self.environ)
+        self.nursery.start()
+        if not self.nursery.wait():
+            raise AlreadySaid
+        self.run = self.nursery.run
+        self.kept.append(Kept(self.nursery, say, running=True))
+
     def _prepare(self, earlier: Access | None) -> Access:
         """Migrations and the demo project, in a process that ends; it says itself what goes wrong."""
-        result = subprocess.run(
-            [sys.executable, "manage.py", "prepare"],
-            input=msgspec.json.encode(earlier),
-            stdout=subprocess.PIPE,
-            env=self.environ,
-            cwd=programs.ROOT,
-            check=False,
-            start_new_session=True,
-        )
-        if result.returncode:
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                command = [sys.executable, "manage.py", "prepare"]
+                process = self.run(command, env=self.environ, stdin=theirs.fileno(), stdout=theirs.fileno())
+            try:
+                answer = _asked(ours, msgspec.json.encode(earlier))
+            except BaseException:
+                process.terminate()
+                raise
+        if process.wait():
             raise AlreadySaid
-        return msgspec.json.decode(result.stdout, type=Access)
+        return msgspec.json.decode(answer, type=Access)
 
     def watch(self) -> NoReturn:
         """For ever: start what is due, publish who runs."""
         while True:
             started = [kept for kept in self.kept if kept.look()]
+            nursery.bury({kept.part.pid for kept in self.kept if kept.part.pid})
             if self.announced and started:
                 self._publish(self._running())
             if not self.announced and all(kept.ready for kept in self.kept):
                 self._publish(self._running())
                 self.announced = True
                 tell(announcement(self._running(), time.monotonic() - self.began), sys.stdout)
-                self._keep(programs.traffic(environ=self.environ, url=self.url, access=self._access()))
+                self._keep(programs.traffic(start=self.run, environ=self.environ, url=self.url, access=self._access()))
             time.sleep(0.2 if self.announced else 0.05)
 
     def _access(self) -> Access:
@@ -175,6 +191,8 @@ class Supervisor:
 
     def stop(self) -> None:
         """The children first, all at once, then the database under them."""
+        if self.nursery:
+            self.nursery.kill()
         for child in self.children:
             child.ask_to_stop()
         deadline = time.monotonic() + CHILDREN_STOP_SECONDS
@@ -187,6 +205,17 @@ class Supervisor:
             self.server.stop(patience=DATABASE_STOP_SECONDS)
         if self.announced:  # its keys go on being good; its processes are gone
             self._publish(msgspec.structs.replace(self._running(), pids={}))
+
+
+def _asked(line: socket.socket, question: bytes) -> bytes:
+    """What a process answers until it ends; less than everything when it ends too soon."""
+    answer = b""
+    with suppress(ConnectionError):
+        line.sendall(question)
+        line.shutdown(socket.SHUT_WR)
+        while more := line.recv(65_536):
+            answer += more
+    return answer
 
 
 def _require_port(bind: str, port: int) -> None:

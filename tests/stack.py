@@ -27,7 +27,7 @@ from persona.home import Running
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 90.0  # seconds; a busy machine starts five Python processes
+PATIENCE = 90.0  # seconds; a busy machine starts seven processes
 
 
 wait_for = until

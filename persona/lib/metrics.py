@@ -25,13 +25,21 @@ def share(folder: Path) -> None:
     On a disk that is nearly full it keeps them to itself: a mapped file that finds no room kills its process.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    disk = os.statvfs(folder)
-    if disk.f_bavail * disk.f_frsize < ROOM:
+    os.environ[FOLDER] = str(folder)
+    if not have_room():
         os.environ.pop(FOLDER, None)
         values.ValueClass = values.MutexValue
         return
-    os.environ[FOLDER] = str(folder)
     values.ValueClass = values.MultiProcessValue(lambda: _number(folder))  # type: ignore[no-untyped-call]  # untyped
+
+
+def have_room() -> bool:
+    """Is there a shared folder with room for the files of a further process?"""
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        return False
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize >= ROOM
 
 
 def registry() -> CollectorRegistry:

@@ -56,7 +56,7 @@ def test_demo_json_says_everything_and_only_to_its_owner(shop: Stack) -> None:
     assert said["secret_key"].startswith("sk_live_")
     assert said["admin_user"]
     assert said["admin_password"]
-    assert set(said["pids"]) == {"web", "worker", "bulk", "deliver", "beat", "postgres"}
+    assert set(said["pids"]) == {"web", "worker", "bulk", "deliver", "beat", "nursery", "postgres"}
     assert all(alive(pid) for pid in said["pids"].values())
 
 
@@ -87,7 +87,28 @@ def test_a_second_up_on_the_same_home_says_so(shop: Stack) -> None:
     assert len(said.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "bulk", "deliver", "beat", "postgres"])
+def words(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode().split("\0")[1:]
+
+
+def test_whoever_looks_at_the_processes_sees_who_is_who(shop: Stack) -> None:
+    pids = shop.pids
+    assert words(pids["web"])[:3] == ["-m", "uvicorn", "persona.asgi:application"]
+    assert words(pids["nursery"]) == ["manage.py", "nursery"]
+    assert words(pids["beat"])[-3:] == ["-S", "celery.beat:Scheduler", "--pidfile="]
+    for name in ("worker", "bulk", "deliver"):
+        assert f"{name}@%h" in words(pids[name])
+
+
+def test_what_the_others_are_made_of_has_neither_threads_nor_connections(shop: Stack) -> None:
+    """A fork would take none of its threads along, and would share its connections."""
+    process = Path(f"/proc/{shop.pids['nursery']}")
+    assert len(list((process / "task").iterdir())) == 1
+    sockets = [file for file in (process / "fd").iterdir() if file.readlink().name.startswith("socket:")]
+    assert len(sockets) == 1  # to the supervisor
+
+
+@pytest.mark.parametrize("name", ["nursery", "web", "worker", "bulk", "deliver", "beat", "postgres"])
 def test_a_killed_child_comes_back(shop: Stack, name: str) -> None:
     others = {other: pid for other, pid in shop.pids.items() if other != name}
     orphans = children_of(shop.pids[name])
@@ -161,7 +182,7 @@ def test_a_database_of_ones_own_carries_the_queue_too(home: Path, shop: Stack) -
         server.execute("create database elsewhere")
     elsewhere = shop.database_url.replace("/persona?", "/elsewhere?")
     with Stack(home, DATABASE_URL=elsewhere, PERSONA_DEMO="0", PERSONA_WORKERS="2") as stack:
-        assert set(stack.pids) == {"web", "worker", "worker2", "bulk", "deliver", "beat"}
+        assert set(stack.pids) == {"web", "worker", "worker2", "bulk", "deliver", "beat", "nursery"}
         assert ready(stack)
 
 
