@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
+from django.contrib.auth.models import User
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from keys.access import project_of
+from keys.auth import Principal
+from keys.charging import charge_request
+from keys.limits import Verdict
 from keys.models import Project
 from persona.lib import paging
 from persona.lib.problems import Problem
@@ -21,7 +26,30 @@ CURSOR = OpenApiParameter(
 )
 
 
-class ProjectView(APIView):
+class PacedView(APIView):
+    """A view whose callers have so many requests a second. Whoever shows no good key is turned away uncharged."""
+
+    _verdict: Verdict | None = None
+
+    def perform_authentication(self, request: Request) -> None:
+        """Charged as soon as it is known who calls: a refusal costs as much as an answer."""
+        super().perform_authentication(request)
+        caller = _caller(request)
+        if caller is None:
+            return
+        self._verdict = charge_request(caller)
+        problem = self._verdict.problem("requests than this caller may make")
+        if problem is not None:
+            raise problem
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        """Every answer says what is left."""
+        for name, value in self._verdict.headers() if self._verdict is not None else ():
+            response[name] = value
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+class ProjectView(PacedView):
     """A view of one project; access is checked by the permission class, scopes by method."""
 
     scopes: Mapping[str, str] = {}
@@ -30,6 +58,12 @@ class ProjectView(APIView):
     def project(self) -> Project:
         """Looked up once a request."""
         return project_of(self.request, self)
+
+
+def _caller(request: Request) -> str | None:
+    if isinstance(request.auth, Principal):
+        return f"key:{request.auth.key_id}"
+    return f"person:{request.user.pk}" if isinstance(request.user, User) else None
 
 
 def whole_number(request: Request, name: str, default: int, least: int, most: int) -> int:

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from keys import project_settings, refusals, services, shapes
 from keys.access import READING, actor_of
-from keys.api import ProjectView, body_as, page_from, paged, whole_number
+from keys.api import PacedView, ProjectView, body_as, page_from, paged, whole_number
 from keys.auth import Principal
 from keys.models import Member, Project, ProjectSettings, SettingsVersion
 from keys.permits import require_secret
@@ -40,7 +40,7 @@ class Anyone(BasePermission):
         return True
 
 
-class Projects(APIView):
+class Projects(PacedView):
     """`/api/projects`"""
 
     permission_classes = (Anyone,)

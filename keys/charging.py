@@ -1,4 +1,5 @@
-"""Charging a key for its events: from this process's buckets, or with Redis from those that all processes share."""
+"""Charging a key for its events, and callers of the management API for their requests: from this process's buckets, or
+with Redis from those that all processes share."""
 
 from concurrent.futures import Future
 from functools import lru_cache
@@ -19,15 +20,18 @@ def charge(principal: Principal, n: int, *, partly: bool = False) -> "Verdict | 
 
     At once wherever memory knows the answer; else a future that is resolved within a tenth of a second.
     """
-    address = settings.REDIS_URL
-    limits = _together(address) if address else _alone
-    return limits.charge(principal, n, partly=partly)
+    return _limits().charge(principal, n, partly=partly)
 
 
 def charge_here(principal: Principal, n: int) -> Verdict:
     """The same for threads that may wait."""
-    verdict = charge(principal, n)
-    return verdict.result() if isinstance(verdict, Future) else verdict
+    return _waited(charge(principal, n))
+
+
+def charge_request(caller: str) -> Verdict:
+    """One request of the management API by a key or a person; for threads that may wait."""
+    rate = settings.PERSONA_API_RATE
+    return _waited(_limits().take(caller, rate, max(1, settings.PERSONA_API_BURST), 1))
 
 
 def spent(principal: Principal) -> Verdict | None:
@@ -36,3 +40,12 @@ def spent(principal: Principal) -> Verdict | None:
     if isinstance(verdict, Future) or verdict.remaining or not verdict.limit:
         return None
     return msgspec.structs.replace(verdict, ok=False, retry_after=1)
+
+
+def _limits() -> Limiter | Leases:
+    address = settings.REDIS_URL
+    return _together(address) if address else _alone
+
+
+def _waited(verdict: "Verdict | Future[Verdict]") -> Verdict:
+    return verdict.result() if isinstance(verdict, Future) else verdict

@@ -1,4 +1,4 @@
-"""The rate limit of ingest over several processes: the buckets are in Redis, and each process leases tokens from them
+"""Rate limits over several processes: the buckets are in Redis, and each process leases tokens from them
 in blocks of at most 100 ms of the rate. So most requests are charged from memory, and none waits for Redis on its own
 thread.
 
@@ -18,7 +18,7 @@ from prometheus_client import Counter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from keys.limits import CAPACITY, UNLIMITED, Limiter, Verdict, allowance, judged
+from keys.limits import CAPACITY, UNLIMITED, Account, Limiter, Verdict, allowance, judged
 from keys.principal import Principal
 from persona.lib.futures import pending
 from persona.lib.log import get_logger
@@ -52,12 +52,11 @@ return {granted, tostring(tokens - granted)}
 class Demand(msgspec.Struct, frozen=True):
     """A request that memory alone cannot answer."""
 
-    key: int
+    key: Account
     rate: int
     burst: int
     cost: int
     partly: bool
-    principal: Principal
     verdict: "Future[Verdict]"
 
 
@@ -72,8 +71,8 @@ class Leases:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._changed = threading.Condition()
-        self._held: dict[int, int] = {}  # tokens leased and not spent, by key
-        self._left: dict[int, tuple[float, float]] = {}  # what Redis had then, and when: it has at most that by now
+        self._held: dict[Account, int] = {}  # tokens leased and not spent, by key
+        self._left: dict[Account, tuple[float, float]] = {}  # what Redis had then, and when: it has at most that by now
         self._demands: list[Demand] = []
         self._thread: threading.Thread | None = None
         self._away_until = -math.inf
@@ -89,12 +88,15 @@ class Leases:
 
     def charge(self, principal: Principal, n: int, *, partly: bool = False) -> "Verdict | Future[Verdict]":
         """As Limiter.charge; a future where Redis has to be asked."""
-        rate, burst = allowance(principal)
+        return self.take(principal.key_id, *allowance(principal), n, partly=partly)
+
+    def take(self, key: Account, rate: int, burst: int, n: int, *, partly: bool = False) -> "Verdict | Future[Verdict]":
+        """As Limiter.take; a future where Redis has to be asked."""
         if rate == 0:
             return UNLIMITED
         if self._pid != os.getpid():
             self._begin()
-        cost, key = min(n, burst), principal.key_id
+        cost = min(n, burst)
         with self._changed:
             held, left = self._held.get(key, 0), self._most_left(key, rate, burst)
             if held >= cost:
@@ -102,15 +104,15 @@ class Leases:
                 return judged(held - cost + left, rate, burst, cost, ok=True)
             if held + left < cost and not partly:
                 return judged(held + left, rate, burst, cost, ok=False)
+            demand = Demand(key, rate, burst, cost, partly, pending())
             if len(self._demands) >= MOST_WAITING:
-                return self._alone(principal, n, partly)
-            demand = Demand(key, rate, burst, cost, partly, principal, pending())
+                return self._alone(demand)
             self._demands.append(demand)
             self._run()
             self._changed.notify()
         return demand.verdict
 
-    def _most_left(self, key: int, rate: int, burst: int) -> float:
+    def _most_left(self, key: Account, rate: int, burst: int) -> float:
         """Other processes take from the bucket too, but nobody puts anything in."""
         tokens, then = self._left.get(key, (float(burst), -math.inf))
         return min(burst, tokens + (self._clock() - then) * rate) if then > -math.inf else float(burst)
@@ -138,13 +140,13 @@ class Leases:
             held = self._held.get(demand.key, 0)
         if held < demand.cost:
             if self._clock() < self._away_until:
-                return self._alone(demand.principal, demand.cost, demand.partly)
+                return self._alone(demand)
             try:
                 held = self._leased(demand, held)
             except redis.RedisError as error:
                 log.warning("limits.redis_away", error=type(error).__name__)
                 self._away_until = self._clock() + AWAY_SECONDS
-                return self._alone(demand.principal, demand.cost, demand.partly)
+                return self._alone(demand)
         return self._spent(demand)
 
     def _leased(self, demand: Demand, held: int) -> int:
@@ -171,6 +173,6 @@ class Leases:
                 self._held[demand.key] = held = held - cost
         return judged(held + left, demand.rate, demand.burst, cost, ok=ok)
 
-    def _alone(self, principal: Principal, n: int, partly: bool) -> Verdict:
+    def _alone(self, demand: Demand) -> Verdict:
         FAILED_OPEN.inc()
-        return self._own.charge(principal, n, partly=partly)
+        return self._own.take(demand.key, demand.rate, demand.burst, demand.cost, partly=demand.partly)

@@ -1,4 +1,5 @@
-"""The rate limit of ingest: a token bucket for each key, in this process's memory, charged one token an event."""
+"""Rate limits: token buckets in this process's memory. A key is charged one token for each event; at the management API
+each key and each person one for each request."""
 
 import math
 import threading
@@ -13,9 +14,11 @@ from persona.lib.problems import Problem
 
 CAPACITY = 10_000
 
+Account = int | str  # whose bucket: a key's id for its events, a word for anything else
+
 
 class Verdict(msgspec.Struct, frozen=True):
-    """limit: events at once; remaining: of them, now; reset: seconds until all are back;
+    """limit: tokens at once; remaining: of them, now; reset: seconds until all are back;
     retry_after: seconds until this request would pass (0 when it passed). No limit at all: limit 0."""
 
     ok: bool
@@ -34,11 +37,11 @@ class Verdict(msgspec.Struct, frozen=True):
             ("ratelimit-reset", str(self.reset)),
         )
 
-    def problem(self) -> Problem | None:
-        """The refusal of a request that did not pass."""
+    def problem(self, what: str = "events than this key may send") -> Problem | None:
+        """The refusal of a request that did not pass. what: there is too much of."""
         if self.ok:
             return None
-        detail = f"More events than this key may send: at once {self.limit}, then as its rate allows."
+        detail = f"More {what}: at once {self.limit}, then as its rate allows."
         return Problem(429, "rate.limited", detail, retry_after=self.retry_after)
 
 
@@ -51,25 +54,28 @@ class Limiter:
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, capacity: int = CAPACITY) -> None:
         self._clock = clock
         self._capacity = capacity
-        self._buckets: dict[int, tuple[float, float]] = {}  # by key id: tokens, and when; last charged at the end
+        self._buckets: dict[Account, tuple[float, float]] = {}  # tokens, and when; last charged at the end
         self._lock = threading.Lock()
 
     def charge(self, principal: Principal, n: int, *, partly: bool = False) -> Verdict:
         """Take n tokens (at most a full bucket), or none and say when to come back; `partly`: what there is of them."""
-        rate, burst = allowance(principal)
+        return self.take(principal.key_id, *allowance(principal), n, partly=partly)
+
+    def take(self, account: Account, rate: int, burst: int, n: int, *, partly: bool = False) -> Verdict:
+        """The same from the bucket of any account. rate: tokens a second, 0 for no limit."""
         if rate == 0:
             return UNLIMITED
         cost = min(n, burst)
         now = self._clock()
         with self._lock:
-            tokens, then = self._buckets.pop(principal.key_id, (float(burst), now))
+            tokens, then = self._buckets.pop(account, (float(burst), now))
             tokens = min(burst, tokens + (now - then) * rate)
             cost = min(cost, int(tokens)) if partly else cost
             ok = tokens >= cost
             tokens -= cost if ok else 0
             if len(self._buckets) >= self._capacity:
                 del self._buckets[next(iter(self._buckets))]
-            self._buckets[principal.key_id] = (tokens, now)
+            self._buckets[account] = (tokens, now)
         return judged(tokens, rate, burst, cost, ok=ok)
 
 

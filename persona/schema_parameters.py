@@ -43,6 +43,11 @@ IF_MATCH = {
 HEADERS = {
     "X-Request-Id": {"schema": {"type": "string"}, "description": "the caller's, or ours; it stands in the logs"},
 }
+LIMITS = {
+    "RateLimit-Limit": {"schema": {"type": "integer"}, "description": "requests at once; without a limit not there"},
+    "RateLimit-Remaining": {"schema": {"type": "integer"}, "description": "requests that are left now"},
+    "RateLimit-Reset": {"schema": {"type": "integer"}, "description": "seconds until all of them are back"},
+}
 ETAG = {"ETag": {"schema": {"type": "string"}, "description": "for `If-Match`"}}
 RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
 # What repeats nothing when it is repeated, or is of no project.
@@ -70,4 +75,5 @@ def describe(operation: Json, *, method: str, managed: bool) -> None:
         parameters.append({**IF_MATCH, "required": EDITS[name]})
     for answer in operation["responses"].values():
         if "$ref" not in answer:
-            answer["headers"] = {**HEADERS, **(ETAG if name in TAGGED else {})}
+            limits = LIMITS if managed else {}
+            answer["headers"] = {**HEADERS, **limits, **(ETAG if name in TAGGED else {})}

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from persona.schema_parameters import HEADERS, RETRY
+from persona.schema_parameters import HEADERS, LIMITS, RETRY
 from persona.schema_wires import FORMS, PLAIN, Form, form_at
 
 ANY = {
@@ -25,6 +25,7 @@ WRITES = {
     "422": "The Idempotency-Key was used for another body.",
     "428": "`If-Match` is needed.",
 }
+MORE = {"429": {**RETRY, **LIMITS}, "503": RETRY}  # headers
 WRITING = frozenset({"post", "patch", "put", "delete"})
 
 
@@ -51,7 +52,7 @@ def components() -> dict[str, Any]:
         f"{_name(form)}.{status}": {
             "description": words,
             "content": _content(form),
-            "headers": {**HEADERS, **(RETRY if status in ("429", "503") else {})},
+            "headers": {**HEADERS, **MORE.get(status, {})},
         }
         for form in (None, *FORMS.values())
         for status, words in {**ANY, **MANAGED, **WRITES}.items()

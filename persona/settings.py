@@ -188,6 +188,8 @@ CELERY_DB_REUSE_MAX = 1_000_000  # Celery's Django fixup would otherwise reconne
 # --- Ingest -------------------------------------------------------------------------------------------------------
 PERSONA_INGEST_RATE = env.number("PERSONA_INGEST_RATE", 5_000)  # events a second for each key; 0: no limit
 PERSONA_INGEST_BURST = env.number("PERSONA_INGEST_BURST", 20_000, least=1)
+PERSONA_API_RATE = env.number("PERSONA_API_RATE", 100)  # requests a second for each key and person; 0: no limit
+PERSONA_API_BURST = env.number("PERSONA_API_BURST", 1_000, least=1)
 PERSONA_INBOX_QUEUE_BYTES = env.number("PERSONA_INBOX_QUEUE_BYTES", 64 * 1024 * 1024, least=1024 * 1024)
 PERSONA_HEALTH_LAG = env.number("PERSONA_HEALTH_LAG", 60, least=1)  # seconds a batch may wait before health says so
 PERSONA_INBOX_MOST_BYTES = env.number("PERSONA_INBOX_MOST_BYTES", 4 * 1024**3, least=1024 * 1024)  # not applied yet

@@ -18,7 +18,7 @@ import msgspec
 from tests.stack import Stack, reachable_folder, wait_for
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
-SETTINGS = {"PERSONA_DEMO": "0", "PERSONA_INGEST_RATE": "0"}
+SETTINGS = {"PERSONA_DEMO": "0", "PERSONA_INGEST_RATE": "0", "PERSONA_API_RATE": "0"}
 RULE = {"v": 1, "rule": {"op": "event", "event": "came", "cmp": "gte", "value": 1, "window": {"last": "P1D"}}}
 PHASES = "examples,coverage,fuzzing,stateful"
 
