@@ -87,7 +87,11 @@ class DestinationDetail(DestinationView):
 
     @extend_schema(operation_id="destinations_delete", responses={204: None})
     def delete(self, request: Request, project: str, destination: str) -> Response:
-        services.delete_destination(destination=self.destination(destination), actor=actor_of(request))
+        services.delete_destination(
+            destination=self.destination(destination),
+            actor=actor_of(request),
+            check=lambda found: require_match(request, _etag(found)),
+        )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -9,9 +9,8 @@ from rest_framework.response import Response
 from delivery import again, reading, shapes
 from delivery.api import READ, WRITE
 from keys.access import actor_of
-from keys.api import ProjectView, page_from, paged, whole_number
+from keys.api import ProjectView, next_page, page_from, paged, whole_number
 from keys.idempotency import idempotent
-from persona.lib import paging
 
 PAGE, MOST = 50, 500
 FILTERS = ("destination", "status", "profile", "persona")
@@ -40,7 +39,7 @@ class Deliveries(ProjectView):
         page = list((rows if before is None else rows.filter(id__lt=before))[: limit + 1])
         names = reading.names_of(self.project, page)
         results = [shapes.delivery_shown(one, names.get(one.destination_id, "")) for one in page[:limit]]
-        token = paging.token(page[limit - 1].pk if len(page) > limit else None)
+        token = next_page(request, page[limit - 1].pk if len(page) > limit else None)
         return Response(msgspec.to_builtins(shapes.DeliveryPage(results, token)))
 
 

@@ -114,9 +114,12 @@ def change_destination(
 
 
 @transaction.atomic
-def delete_destination(*, destination: Destination, actor: Actor) -> None:
-    """It, its deliveries and its place in the log are gone; what is under way may still arrive."""
+def delete_destination(
+    *, destination: Destination, actor: Actor, check: Callable[[Destination], None] = lambda _: None
+) -> None:
+    """It, its deliveries and its place in the log are gone; what is under way may still arrive. `check` as above."""
     found = locked(destination)
+    check(found)
     project, number = found.project, found.pk
     audit(found, actor, "destination.deleted")
     found.delete()

@@ -13,12 +13,11 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ingestion import deadletters, shapes, waiting
+from ingestion import deadletters, parked, shapes
 from ingestion.models import Batch, DeadLetter
 from keys.access import actor_of
-from keys.api import ProjectView, page_from, paged, whole_number
+from keys.api import ProjectView, next_page, page_from, paged, whole_number
 from keys.idempotency import idempotent
-from persona.lib import paging
 from persona.lib.problems import Problem, no_such_thing
 
 READ, WRITE = "stats:read", "events:write"
@@ -42,7 +41,7 @@ class LettersView(ProjectView):
         before, limit = page_from(request), whole_number(request, "limit", PAGE, 1, MOST)
         batch = request.query_params.get("batch", "")
         found = deadletters.newest(project=self.project, before=before, limit=limit + 1, batch=batch)
-        return found[:limit], paging.token(found[limit - 1].pk if len(found) > limit else None)
+        return found[:limit], next_page(request, found[limit - 1].pk if len(found) > limit else None)
 
     def letter(self, number: str) -> DeadLetter:
         if len(number) > DIGITS:
@@ -75,7 +74,7 @@ class Download(LettersView):
         found, following = self.page(request)
         fitting = _fitting(found)
         if len(fitting) < len(found):
-            following = paging.token(fitting[-1].pk)
+            following = next_page(request, fitting[-1].pk)
         text = b"".join(msgspec.json.encode(shapes.letter_shown(letter)) + b"\n" for letter in fitting)
         answer = HttpResponse(text, "application/x-ndjson")
         answer["Content-Disposition"] = f'attachment; filename="dead-letters-{self.project.slug}.ndjson"'
@@ -143,7 +142,7 @@ class Parked(ProjectView):
         after, limit = page_from(request) or 0, whole_number(request, "limit", PAGE, 1, MOST)
         rows = Batch.objects.using(settings.INBOX_ALIAS).filter(project_id=self.project.pk, parked=True, id__gt=after)
         found = list(rows.order_by("id").defer("body")[: limit + 1])
-        token = paging.token(found[limit - 1].pk if len(found) > limit else None)
+        token = next_page(request, found[limit - 1].pk if len(found) > limit else None)
         page = shapes.ParkedPage([shapes.parked_shown(batch) for batch in found[:limit]], token)
         return Response(msgspec.to_builtins(page))
 
@@ -157,7 +156,10 @@ class Retry(ProjectView):
     @idempotent
     def post(self, request: Request, project: str, batch: str) -> Response:
         rows = Batch.objects.using(settings.INBOX_ALIAS).filter(project_id=self.project.pk, batch_id=batch, parked=True)
-        tried = [waiting.unpark(self.project.pk, number) for number in rows.values_list("id", flat=True)]
+        tried = [
+            parked.retry(project=self.project, row=number, actor=actor_of(request))
+            for number in rows.values_list("id", flat=True)
+        ]
         if not any(tried):
             raise no_such_thing()
         return Response(msgspec.to_builtins(shapes.Tried(batch)), status=status.HTTP_202_ACCEPTED)

@@ -34,7 +34,7 @@ class PacedView(APIView):
     def perform_authentication(self, request: Request) -> None:
         """Charged as soon as it is known who calls: a refusal costs as much as an answer."""
         super().perform_authentication(request)
-        caller = _caller(request)
+        caller = caller_of(request)
         if caller is None:
             return
         self._verdict = charge_request(caller)
@@ -60,7 +60,8 @@ class ProjectView(PacedView):
         return project_of(self.request, self)
 
 
-def _caller(request: Request) -> str | None:
+def caller_of(request: Request) -> str | None:
+    """Whose requests these are: `key:3`, `person:5`. None: nobody's that is known."""
     if isinstance(request.auth, Principal):
         return f"key:{request.auth.key_id}"
     return f"person:{request.user.pk}" if isinstance(request.user, User) else None
@@ -87,14 +88,25 @@ def body_as(request: Request, shape: type[Shape]) -> Shape:
 
 
 def page_from(request: Request) -> int | None:
-    """The row of the `cursor` in the query, None without one. Raises Problem 400 request.cursor_invalid."""
+    """The row of the `cursor` in the query, None without one. Raises Problem 400 request.cursor_invalid, also for the
+    cursor of another list."""
     given = request.query_params.get("cursor", "")
     if not given:
         return None
-    row = paging.row_of(given)
+    row = paging.row_of(given, place_of(request))
     if row is None:
         raise bad_cursor()
     return row
+
+
+def next_page(request: Request, row: int | None) -> str | None:
+    """The cursor of the page after the one that ends with `row`; None: that was the last one."""
+    return paging.token(row, place_of(request))
+
+
+def place_of(request: Request) -> str:
+    """Which list of which project is asked for."""
+    return request.path.rstrip("/")
 
 
 def bad_cursor() -> Problem:

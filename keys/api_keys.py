@@ -11,14 +11,13 @@ from rest_framework.response import Response
 
 from keys import refusals, services, shapes
 from keys.access import actor_of
-from keys.api import ProjectView, body_as, page_from, paged, whole_number
+from keys.api import ProjectView, body_as, next_page, page_from, paged, whole_number
 from keys.auth import Principal
 from keys.idempotency import idempotent
 from keys.models import ApiKey
 from keys.permits import require_scope
 from keys.refusals import refusal
 from keys.spans import parse_span
-from persona.lib import paging
 from persona.lib.problems import Problem, no_such_thing
 
 READ, WRITE = "keys:read", "keys:write"
@@ -46,7 +45,7 @@ class Keys(KeyView):
         limit, before = whole_number(request, "limit", PAGE, 1, MOST), page_from(request)
         rows = ApiKey.objects.select_related("replaced_by").filter(project=self.project).order_by("-id")
         page = list((rows if before is None else rows.filter(id__lt=before))[: limit + 1])
-        token = paging.token(page[limit - 1].pk if len(page) > limit else None)
+        token = next_page(request, page[limit - 1].pk if len(page) > limit else None)
         return Response(msgspec.to_builtins(shapes.KeyPage([shapes.key_shown(row) for row in page[:limit]], token)))
 
     @extend_schema(operation_id="keys_create", request=shapes.NewKey, responses={201: shapes.MadeKey})

@@ -13,14 +13,13 @@ from rest_framework.views import APIView
 
 from keys import project_settings, refusals, services, shapes
 from keys.access import READING, actor_of
-from keys.api import PacedView, ProjectView, body_as, page_from, paged, whole_number
+from keys.api import PacedView, ProjectView, body_as, next_page, page_from, paged, whole_number
 from keys.auth import Principal
 from keys.models import Member, Project, ProjectSettings, SettingsVersion
 from keys.permits import require_secret
 from keys.preconditions import require_match
 from keys.refusals import refusal
 from keys.visibility import visible_projects
-from persona.lib import paging
 
 PAGE, MOST = 20, 100
 
@@ -54,7 +53,7 @@ class Projects(PacedView):
             rows = visible_projects(request.user)
         page = list((rows if before is None else rows.filter(id__lt=before)).order_by("-id")[: limit + 1])
         results = [shapes.project_shown(row) for row in page[:limit]]
-        token = paging.token(page[limit - 1].pk if len(page) > limit else None)
+        token = next_page(request, page[limit - 1].pk if len(page) > limit else None)
         return Response(msgspec.to_builtins(shapes.ProjectPage(results, token)))
 
     @extend_schema(operation_id="projects_create", request=shapes.NewProject, responses={201: shapes.ProjectShown})
@@ -123,5 +122,5 @@ class SettingsVersions(ProjectView):
         rows = SettingsVersion.objects.filter(project=self.project).order_by("-version")
         page = list((rows if before is None else rows.filter(version__lt=before))[: limit + 1])
         results = [shapes.settings_shown(row) for row in page[:limit]]
-        token = paging.token(page[limit - 1].version if len(page) > limit else None)
+        token = next_page(request, page[limit - 1].version if len(page) > limit else None)
         return Response(msgspec.to_builtins(shapes.SettingsPage(results, token)))

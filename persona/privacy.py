@@ -16,13 +16,12 @@ from ingestion.events import ID_LENGTH
 from ingestion.identity import Key
 from ingestion.models import Alias, Profile
 from keys.access import actor_of
-from keys.api import ProjectView, body_as, page_from, paged, whole_number
+from keys.api import ProjectView, body_as, next_page, page_from, paged, whole_number
 from keys.audit import record
 from keys.idempotency import idempotent
 from keys.models import AuditEntry
 from persona import erase
 from persona.export import stream
-from persona.lib import paging
 from persona.lib.clock import milliseconds, rfc3339
 from persona.lib.problems import Problem, no_such_thing
 from segments.cursors import clock, raw_cursor
@@ -111,7 +110,7 @@ class Erasures(PersonView):
             PastErasure(f"x_{row.pk}", row.target, rfc3339(milliseconds(row.at)), row.actor, row.detail)
             for row in page[:limit]
         ]
-        token = paging.token(page[limit - 1].pk if len(page) > limit else None)
+        token = next_page(request, page[limit - 1].pk if len(page) > limit else None)
         return Response(msgspec.to_builtins(ErasurePage(results, token)))
 
     @extend_schema(operation_id="erasures_create", request=Who, responses={201: erase.Receipt})

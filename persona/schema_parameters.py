@@ -52,9 +52,14 @@ ETAG = {"ETag": {"schema": {"type": "string"}, "description": "for `If-Match`"}}
 RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
 # What repeats nothing when it is repeated, or is of no project.
 READS = frozenset({"personas_preview", "personas_preview_new", "personas_import_segops", "sandbox", "projects_create"})
-EDITS = {"personas_change": False, "destinations_change": False, "settings_change": True}  # whether it is needed
+# Whether it is needed.
+EDITS = {
+    "personas_change": False, "personas_delete": False, "destinations_change": False, "destinations_delete": False,
+    "settings_change": True,
+}  # fmt: skip
 TAGGED = frozenset(
-    {"personas_get", "personas_create", "destinations_get", "destinations_create", "settings_get", *EDITS}
+    {"personas_get", "personas_create", "destinations_get", "destinations_create", "settings_get"}
+    | {name for name in EDITS if name.endswith("_change")}
 )
 
 

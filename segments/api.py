@@ -12,11 +12,10 @@ from rest_framework.response import Response
 from ingestion.models import Alias, Profile
 from keys import api
 from keys.access import actor_of
-from keys.api import body_as, page_from, paged, whole_number
+from keys.api import body_as, next_page, page_from, paged, whole_number
 from keys.idempotency import idempotent
 from keys.models import Project
 from keys.preconditions import etag, require_match
-from persona.lib import paging
 from persona.lib.problems import no_such_thing
 from segments import log, services, shapes
 from segments.insight import reading
@@ -74,9 +73,13 @@ class Personas(ProjectView):
         return Response(msgspec.to_builtins(shapes.PersonaPage(shapes.personas_shown(self.project, found))))
 
     @extend_schema(operation_id="personas_create", request=shapes.NewPersona, responses={201: shapes.PersonaShown})
-    @idempotent
     def post(self, request: Request, project: str) -> Response:
         new = body_as(request, shapes.NewPersona)
+        services.let_leave(self.project, new.slug)  # may take a while: before anything is locked
+        return self.made(request, new)
+
+    @idempotent
+    def made(self, request: Request, new: shapes.NewPersona) -> Response:
         persona = services.create_persona(
             project=self.project,
             slug=new.slug,
@@ -95,6 +98,11 @@ class PersonaDetail(ProjectView):
 
     scopes = {"GET": READ, "PATCH": WRITE, "DELETE": WRITE}
 
+    def locked(self, slug: str) -> Persona:
+        """As it is once nobody else edits any: every edit locks the project, so that one waits here."""
+        Project.objects.select_for_update().get(pk=self.project.pk)
+        return self.persona(slug)
+
     @extend_schema(operation_id="personas_get", responses=shapes.PersonaShown)
     def get(self, request: Request, project: str, slug: str) -> Response:
         return self.shown(self.persona(slug))
@@ -103,15 +111,17 @@ class PersonaDetail(ProjectView):
     def patch(self, request: Request, project: str, slug: str) -> Response:
         changes = msgspec.to_builtins(body_as(request, shapes.ChangedPersona))
         with transaction.atomic():
-            Project.objects.select_for_update().get(pk=self.project.pk)  # as every edit does, so that one waits here
-            persona = self.persona(slug)
+            persona = self.locked(slug)
             require_match(request, _etag(persona))
             persona = services.update_persona(persona=persona, changes=changes, actor=actor_of(request))
         return self.shown(persona)
 
     @extend_schema(operation_id="personas_delete", responses={204: None})
     def delete(self, request: Request, project: str, slug: str) -> Response:
-        services.delete_persona(persona=self.persona(slug), actor=actor_of(request))
+        with transaction.atomic():
+            persona = self.locked(slug)
+            require_match(request, _etag(persona))
+            services.delete_persona(persona=persona, actor=actor_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -127,7 +137,7 @@ class Members(ProjectView):
         # The head before the list: what changes meanwhile is in the log after it, so that both make a complete copy.
         _, head = log.bounds(self.project.pk)
         members, last = reading.members(persona=persona, after=after, limit=limit)
-        return Response(msgspec.to_builtins(shapes.MemberPage(members, paging.token(last), head)))
+        return Response(msgspec.to_builtins(shapes.MemberPage(members, next_page(request, last), head)))
 
 
 class Changes(ProjectView):

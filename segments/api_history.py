@@ -6,8 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from keys.api import page_from, paged, whole_number
-from persona.lib import paging
+from keys.api import next_page, page_from, paged, whole_number
 from persona.lib.clock import milliseconds, rfc3339
 from segments.api import READ, ProjectView
 from segments.models import PersonaVersion
@@ -78,7 +77,7 @@ class Versions(ProjectView):
         results = [
             VersionShown(row.version, row.rule, row.author, rfc3339(milliseconds(row.at))) for row in page[:limit]
         ]
-        token = paging.token(page[limit - 1].version if len(page) > limit else None)
+        token = next_page(request, page[limit - 1].version if len(page) > limit else None)
         return Response(msgspec.to_builtins(VersionPage(results, token)))
 
 

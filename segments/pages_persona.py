@@ -45,7 +45,7 @@ def member_list(request: HttpRequest, project: Project, persona: str) -> HttpRes
     """Page by page, or the one profile that is looked for."""
     found = places.persona_of(project, persona)
     query, token = request.GET.get("q", "").strip()[:512], request.GET.get("after", "")
-    after = paging.row_of(token) if token else 0
+    after = paging.row_of(token, request.path) if token else 0
     if after is None:
         raise Http404
     shown: dict[str, Any] = {"query": query}
@@ -53,7 +53,7 @@ def member_list(request: HttpRequest, project: Project, persona: str) -> HttpRes
         shown |= _one(project, found, query)
     else:
         members, last = reading.members(persona=found, after=after, limit=PAGE)
-        shown |= {"members": members, "next": paging.token(last), "later": bool(token)}
+        shown |= {"members": members, "next": paging.token(last, request.path), "later": bool(token)}
     return page(request, project, found, "members", shown)
 
 

@@ -40,7 +40,7 @@ def create_persona(
         raise Problem(400, "persona.slug_invalid", f"slug {slug[:70]!r}: {SLUG.message}")
     if status not in STARTS:
         raise Problem(400, "persona.status_invalid", "A persona is created as live or draft.")
-    _let_leave(project, slug)
+    let_leave(project, slug)
     try:
         with transaction.atomic():
             _lock(project)
@@ -108,7 +108,7 @@ def delete_persona(*, persona: Persona, actor: Actor) -> None:
         _audit(persona, actor, "persona.deleted")
 
 
-def _let_leave(project: Project, slug: str) -> None:
+def let_leave(project: Project, slug: str) -> None:
     """The members of a deleted persona leave before another of its slug lets anybody in: whoever follows the changes
     by slug would see them the wrong way round. Raises Problem 409 persona.slug_leaving when that takes too long."""
     deadline = time.monotonic() + LEAVING

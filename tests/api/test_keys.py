@@ -175,15 +175,6 @@ def test_what_failed_may_be_tried_again_with_the_same_key(api: Api, project: Pro
     assert post(api, {"kind": "pk", "name": "site"}, "k-1").status_code == 201
 
 
-def test_while_the_first_is_under_way_the_second_waits(api: Api, project: Project) -> None:
-    body = {"kind": "pk", "name": "site"}
-    post(api, body, "k-1")
-    IdempotencyKey.objects.update(status=None)
-    again = post(api, body, "k-1")
-    assert (again.status_code, again.json()["code"]) == (409, "idempotency.under_way")
-    assert again["Retry-After"] == "1"
-
-
 def test_keys_of_different_callers_are_different_keys(api: Api, project: Project, bob: User, alice: User) -> None:
     body = {"kind": "pk", "name": "site"}
     first = post(api, body, "k-1").json()
