@@ -12,6 +12,7 @@ from keys import services, uses
 from keys.forms import GRACES, KeyForm, RotateForm
 from keys.models import ApiKey, Project
 from keys.people.visitor import person
+from keys.scopes import allows
 from keys.showing import project_shown
 from keys.state import state
 from keys.tries import paced
@@ -145,7 +146,11 @@ def _revealed(
     request: HttpRequest, project: Project, key: ApiKey, secret: str, old: ApiKey | None = None
 ) -> HttpResponse:
     """In the answer to the form itself: no address, no session and no row ever holds the secret."""
-    return _page(request, project, "reveal", {"key": key, "secret": secret, "old": old})
+    sends = key.kind == ApiKey.Kind.PUBLISHABLE or allows(frozenset(key.scopes), "events:write")
+    origin = request.build_absolute_uri("/")[:-1]
+    return _page(
+        request, project, "reveal", {"key": key, "secret": secret, "old": old, "sends": sends, "origin": origin}
+    )
 
 
 def _now() -> int:

@@ -29,8 +29,8 @@ def home(request: HttpRequest) -> HttpResponse:
         persona_count=Count("personas", filter=Q(personas__deleted_at=None))
     )
     projects = list(counted[: MOST_PROJECTS + 1])
-    shown = {"projects": projects[:MOST_PROJECTS], "more": len(projects) > MOST_PROJECTS}
-    return render(request, "home.html", {**shown, "origin": request.build_absolute_uri("/")[:-1], "here": "home"})
+    shown = {"projects": projects[:MOST_PROJECTS], "more": len(projects) > MOST_PROJECTS, "here": "home"}
+    return render(request, "home.html", shown)
 
 
 def asset(request: HttpRequest, path: str) -> HttpResponseBase:

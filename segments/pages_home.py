@@ -9,7 +9,7 @@ from django.shortcuts import render
 from ingestion import spans
 from ingestion.models import DeadLetter
 from keys.models import Project
-from keys.visibility import project_page
+from keys.visibility import may_change, project_page
 from persona.lib import charts
 from persona.lib.clock import MS_PER_HOUR, rfc3339
 from segments import log, overview, watermark
@@ -111,6 +111,7 @@ def _shown(request: HttpRequest, project: Project) -> dict[str, Any]:
         "letters": letters,
         "most_letters": MOST_LETTERS,
         "streams": figures.open_now(),
+        "may_change": may_change(request.user, project),
     }
 
 

@@ -27,7 +27,7 @@ def live_rows(request: HttpRequest, project: Project) -> HttpResponse:
         body, media_type = problem.rendered()
         return HttpResponse(body, media_type, problem.status)
     glimpse = live.since(project.pk, after_event=event, after_change=change)
-    rows = render_to_string("segments/_rows.html", {"glimpse": glimpse}).strip()
+    rows = render_to_string("segments/_rows.html", {"glimpse": glimpse, "project": project}).strip()
     numbers = {"event": glimpse.event, "change": glimpse.change, "shown": glimpse.shown, "seen": glimpse.seen}
     return JsonResponse({"rows": rows, **numbers})
 

@@ -1,13 +1,15 @@
 // The quickstart page: fills a pasted key in, sends an event with the very file that the snippet loads, shows what arrives.
 const box = document.querySelector("[data-quickstart]"), state = document.querySelector("[data-state]");
-const shown = document.querySelector("[data-key-shown]"), pasted = document.querySelector("[data-key]");
+const shown = document.querySelectorAll("[data-key-shown]"), pasted = document.querySelector("[data-key]");
 const EVERY = 1000, MOST = 10;
 const cursor = { event: box.dataset.event, change: box.dataset.change };
 
-if (pasted) pasted.addEventListener("input", () => { shown.textContent = pasted.value.trim() || "YOUR_PUBLISHABLE_KEY"; });
+if (pasted) pasted.addEventListener("input", () => {
+  for (const place of shown) place.textContent = pasted.value.trim() || "YOUR_PUBLISHABLE_KEY";
+});
 
 document.querySelector("[data-send]").addEventListener("click", () => {
-  const key = shown.textContent;
+  const key = shown[0].textContent;
   if (!key.startsWith("pk_")) { state.textContent = "A publishable key is needed first: it begins with pk_"; return; }
   state.textContent = "Sent, not yet arrived";
   persona.init(key, { onError: (code) => { state.textContent = `The server refuses the key: ${code}`; } });

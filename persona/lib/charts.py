@@ -8,7 +8,7 @@ WIDTH, HEIGHT = 112.0, 22.0
 BARS_WIDTH, BARS_HEIGHT = 600.0, 160.0
 SLIVER = 1.5  # the least height of something wrong: it must be seen
 ROUND = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)  # tops of an axis, times a power of ten
-LINES = 4  # of the grid
+LINES = (4, 5, 3, 2, 1)  # of the grid: the first number that leaves whole figures
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -63,8 +63,9 @@ def bars(good: Sequence[int], bad: Sequence[int]) -> Bars:
     made = [
         _bar(place, slot, fine / top, wrong / top) for place, (fine, wrong) in enumerate(zip(good, bad, strict=True))
     ]
-    ticks = [f"{top * line / LINES:,g}" for line in range(LINES, -1, -1)]
-    return Bars(made, ticks, [round(BARS_HEIGHT * line / LINES, 1) for line in range(LINES)])
+    lines = next(count for count in LINES if top % count == 0)
+    ticks = [f"{top * line / lines:,.0f}" for line in range(lines, -1, -1)]
+    return Bars(made, ticks, [round(BARS_HEIGHT * line / lines, 1) for line in range(lines)])
 
 
 def _bar(place: int, slot: float, fine: float, wrong: float) -> Bar:

@@ -43,7 +43,8 @@ def timeline(project_id: int, profile_id: int, *, before: int, show: str = "") -
     """The newest PAGE entries before an instant (ms), by days, and where to go on. show: events, changes, or both."""
     events = _events(project_id, profile_id, before) if show != "changes" else []
     changes = _changes(project_id, profile_id, before) if show != "events" else []
-    entries = sorted([*events, *changes], key=lambda entry: -entry.at)
+    # Newest first: a change stands above the event that it came of.
+    entries = sorted([*events, *changes], key=lambda entry: (-entry.at, entry.kind == "event"))
     page, following = _cut_off(entries)
     days: dict[str, list[Entry]] = {}
     for entry in page:

@@ -1,5 +1,8 @@
 """A day of an operator, by pages alone: a project from nothing to a live enter, and a key's whole life."""
 
+import shutil
+import subprocess
+
 from tests.browser.person import Person
 from tests.browser.shop import Shop, addresses
 from tests.e2e.calling import INGEST, Caller, track
@@ -48,7 +51,18 @@ def a_project_and_its_key(operator: Person) -> str:
     operator.press("Make the key")
     key = operator.find("#secret")
     assert key.startswith("pk_live_")
+    the_line_for_a_terminal_works(operator)
     return key
+
+
+def the_line_for_a_terminal_works(operator: Person) -> None:
+    """As it stands on the page."""
+    if curl := shutil.which("curl"):
+        line = operator.find("#curl").replace(
+            "curl ", f"{curl} --silent --output /dev/null --write-out %{{http_code}} "
+        )
+        answered = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
+        assert answered.stdout == "202"
 
 
 def an_event_arrives(operator: Person, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Home lists what is yours, and says how to send a first event."""
+"""Home lists what is yours, and leads to a first event."""
 
 from django.test import Client
 
@@ -17,7 +17,7 @@ def test_a_member_sees_the_project_its_personas_and_the_way_in(
     assert "Alice&#x27;s shop" in text
     assert '<td class="num" data-label="Personas">1</td>' in text
     assert 'href="/projects/shop/"' in text
-    assert "http://testserver/api/v2/pipeline/ingest" in text
+    assert 'href="/quickstart"' in text
     assert other_project.name not in text
 
 
