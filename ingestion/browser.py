@@ -24,7 +24,7 @@ def settings(key: str, base: str, headers: Headers, _: bytes) -> Reply:
     """Only Segment.io as a destination, and that is this server. Raises nothing; 401 and 403 as anywhere."""
     asking = {**headers, "authorization": f"Bearer {key}"}
     step = partial(_said, key, base)
-    return for_caller(asking, scope=edge.SEND_EVENTS, step=step, refused=segment.refused)
+    return for_caller(asking, scope=edge.SEND_EVENTS, way="config", step=step, refused=segment.refused)
 
 
 def _said(key: str, base: str, principal: Principal) -> Answer:

@@ -7,6 +7,7 @@ from keys import auth
 from keys.auth import Principal, credential
 from keys.permits import require_origin, require_scope, require_secret
 from keys.refusals import MISSING, refusal
+from keys.sightings import Way
 from persona.lib.futures import then
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer
@@ -29,6 +30,7 @@ def for_caller(
     headers: Headers,
     *,
     scope: str,
+    way: Way,
     step: Callable[[Principal], Reply],
     refused: Callable[[Problem], Answer],
     secret_only: bool = False,
@@ -43,6 +45,7 @@ def for_caller(
             require_secret(principal)
         require_origin(principal, headers.get("origin"))
         require_scope(principal, scope)
+        auth.ring.note(principal, way, headers)
         return step(principal)
 
     try:

@@ -37,6 +37,7 @@ def accept(dialect: Dialect, headers: Headers, body: bytes) -> Reply:
     return for_caller(
         headers,
         scope=SEND_EVENTS,
+        way="events",
         step=partial(take, dialect, headers.get("content-encoding"), body),
         refused=dialect.refused,
     )

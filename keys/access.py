@@ -118,6 +118,7 @@ def _check_key(principal: Principal, request: Request, view: Routed) -> None:
         raise no_such_thing()
     scopes: Mapping[str, str] = getattr(view, "scopes", {})
     require_scope(principal, scopes.get("GET" if request.method in READING else str(request.method)))
+    ring.note(principal, "api", _lower(request.headers))
 
 
 def _check_person(person: User, request: Request, view: Routed) -> None:

@@ -188,6 +188,20 @@ class KeyUse(models.Model):
         verbose_name = "key use"
 
 
+class KeySighting(models.Model):
+    """When a key was last used for something (`way`), in ms, and by what: an origin, or a program's own words."""
+
+    pk = models.CompositePrimaryKey("project_id", "key_id", "way")
+    project_id = models.BigIntegerField()
+    key_id = models.BigIntegerField()
+    way = models.CharField(max_length=8)
+    at = models.BigIntegerField()
+    used_by = models.CharField(max_length=80)
+
+    class Meta:
+        verbose_name = "key sighting"
+
+
 class AuditEntry(models.Model):
     """Who changed what, when, and from where. Never a secret, never an object: ids and words."""
 

@@ -1,7 +1,7 @@
 """Who a request speaks for, and the one query that finds it out."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 import psycopg
@@ -113,6 +113,17 @@ class Line:
             with connection.transaction():
                 connection.execute(f"set local statement_timeout = {STATEMENT_MS}")
                 return _snapshot(connection.execute(_READ, [list(lookups)]).fetchall())
+        except psycopg.Error:
+            self.close()
+            raise
+
+    def execute(self, statement: LiteralString, values: Sequence[object]) -> None:
+        """The same."""
+        try:
+            connection = self._connection = self._connection or self._open()
+            with connection.transaction():
+                connection.execute(f"set local statement_timeout = {STATEMENT_MS}")
+                connection.execute(statement, values)
         except psycopg.Error:
             self.close()
             raise

@@ -10,6 +10,7 @@ from keys import refusals
 from keys.memory import TRUST_SECONDS, Memory
 from keys.principal import Line, Principal
 from keys.refusals import refusal
+from keys.sightings import Sightings
 from keys.tokens import Token
 from persona.lib.log import get_logger
 from persona.lib.problems import Problem
@@ -27,10 +28,17 @@ class Refresher:
     """Belongs to the process it was made in; after a fork the ring makes another."""
 
     def __init__(
-        self, memory: Memory, *, line: Callable[[], Line], clock: Callable[[], float], every: float = REFRESH_SECONDS
+        self,
+        memory: Memory,
+        sightings: Sightings,
+        *,
+        line: Callable[[], Line],
+        clock: Callable[[], float],
+        every: float = REFRESH_SECONDS,
     ) -> None:
         self.pid = os.getpid()
         self._memory = memory
+        self._sightings = sightings
         self._line = line
         self._clock = clock
         self._every = every
@@ -106,6 +114,8 @@ class Refresher:
                 snapshot = line.read(lookups)
                 self._memory.confirm(entries, snapshot, started)
                 _settle(waiting, lambda token: self._memory.admit(token, snapshot, started))
+            if refresh:
+                self._sightings.write(line)
         except Exception as error:  # whatever it is, the thread lives on and nobody waits for ever
             _settle(waiting, lambda _: refusal(refusals.UNAVAILABLE))
             self._note(away=True, error=f"{type(error).__name__}: {error}".strip())

@@ -6,7 +6,7 @@ whatever process or by hand in SQL, works everywhere within 2 seconds, and a dat
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
 import django.db
@@ -17,6 +17,7 @@ from keys.memory import CAPACITY, Memory
 from keys.principal import Line, Principal, Read, read_here
 from keys.refresher import REFRESH_SECONDS, Refresher
 from keys.refusals import refusal
+from keys.sightings import Sightings, Way
 from keys.tokens import Token
 from persona.lib.log import get_logger
 from persona.lib.problems import Problem
@@ -48,7 +49,10 @@ class KeyRing:
 
     def _begin(self) -> None:
         self._memory = Memory(clock=self._clock, capacity=self._capacity)
-        self._refresher = Refresher(self._memory, line=self._line, clock=self._clock, every=self._every)
+        self._sightings = Sightings()
+        self._refresher = Refresher(
+            self._memory, self._sightings, line=self._line, clock=self._clock, every=self._every
+        )
 
     def _running(self) -> Refresher:
         if self._refresher.pid != os.getpid():
@@ -99,6 +103,10 @@ class KeyRing:
         While the database is away it stays True for 4 minutes: nothing can be read then that was not readable before.
         """
         return self._memory.valid(key_id)
+
+    def note(self, principal: Principal, way: Way, headers: Mapping[str, str]) -> None:
+        """The key was used, and may do what it did. Within a second everybody can see so."""
+        self._sightings.note(principal, way, headers)
 
     def forget(self, key_id: int) -> None:
         """The key changed: whoever uses it next reads it again."""

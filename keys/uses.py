@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 from django.db import connection
 
+from keys import sightings
 from keys.models import KeyUse
+from keys.sightings import Sighting
 
 HOUR = 3_600_000  # ms
 HOURS_SHOWN = 24
@@ -26,10 +28,17 @@ LAST = "select key_id, max(last_used_at) from keys_keyuse where project_id = %s 
 
 
 class Use(msgspec.Struct, frozen=True):
-    """events: by hour, oldest first, HOURS_SHOWN of them, the current one last."""
+    """events: by hour, oldest first, HOURS_SHOWN of them, the current one last; sightings: newest first."""
 
     events: Sequence[int] = (0,) * HOURS_SHOWN
-    last: datetime | None = None
+    last_event: datetime | None = None
+    sightings: Sequence[Sighting] = ()
+
+    @property
+    def last(self) -> datetime | None:
+        """Of any use. An event counts once it is applied, a sighting within a second."""
+        known = [self.last_event, *(seen.at for seen in self.sightings[:1])]
+        return max((at for at in known if at is not None), default=None)
 
     @property
     def total(self) -> int:
@@ -45,7 +54,7 @@ def note(cursor: Any, project: int, uses: Mapping[int, tuple[int, int]], now: in
 
 
 def traffic(project: int, now: int) -> dict[int, Use]:
-    """Of every key of the project that was ever used: the last day, and its last use."""
+    """Of every key of the project that was ever used: the last day, its last event, and what it was last used for."""
     first = now - now % HOUR - (HOURS_SHOWN - 1) * HOUR
     counts: dict[int, list[int]] = {}
     rows = KeyUse.objects.filter(project_id=project, hour__gte=first).values_list("key_id", "hour", "events")
@@ -54,7 +63,8 @@ def traffic(project: int, now: int) -> dict[int, Use]:
     with connection.cursor() as cursor:
         cursor.execute(LAST, [project])
         last = {key: datetime.fromtimestamp(at / 1_000, UTC) for key, at in cursor.fetchall()}
-    return {key: Use(counts.get(key, [0] * HOURS_SHOWN), at) for key, at in last.items()}
+    seen = sightings.of_project(project)
+    return {key: Use(counts.get(key, [0] * HOURS_SHOWN), last.get(key), seen.get(key, ())) for key in {*last, *seen}}
 
 
 def prune(now: int) -> int:

@@ -33,7 +33,11 @@ class Encoded(msgspec.Struct, frozen=True):
 def config(headers: Headers, body: bytes) -> Reply:
     """The configuration of the caller's project; 304 when the caller has it already."""
     return for_caller(
-        headers, scope=READ_CONFIG, step=partial(_answer, headers.get("if-none-match", "")), refused=problem_answer
+        headers,
+        scope=READ_CONFIG,
+        way="config",
+        step=partial(_answer, headers.get("if-none-match", "")),
+        refused=problem_answer,
     )
 
 

@@ -47,7 +47,9 @@ async def wanted(headers: Mapping[str, str], query_string: bytes) -> Wanted:
     given = headers.get("last-event-id") or query.get("lastEventId", [""])[-1]
     personas = frozenset(query.get("persona", ()))
     if "ticket" in query and credential(headers) is None:
-        return await _by_ticket(query["ticket"][-1], headers.get("origin", ""), personas, cursor(given))
+        found = await _by_ticket(query["ticket"][-1], headers.get("origin", ""), personas, cursor(given))
+        auth.ring.note(found.principal, "stream", headers)
+        return found
     principal = await caller(headers)
     user, ends_in = user_of(principal), None
     if principal.session is not None:
@@ -65,6 +67,7 @@ async def caller(headers: Mapping[str, str]) -> Principal:
         principal = await asyncio.wrap_future(auth.lookup(given))
     require_origin(principal, headers.get("origin"))
     require_scope(principal, NEEDED)
+    auth.ring.note(principal, "stream", headers)
     return principal
 
 

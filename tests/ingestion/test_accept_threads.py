@@ -20,7 +20,7 @@ def test_the_ring_looks_a_key_up_and_does_nobody_elses_work(shop: Shop) -> None:
         return Answer(200)
 
     def behind(headers: Headers, body: bytes) -> Reply:
-        return for_caller(headers, scope="events:write", step=step, refused=problem_answer)
+        return for_caller(headers, scope="events:write", way="events", step=step, refused=problem_answer)
 
     door = Door(methods=("POST",), behind=behind)
     # Both keys are new to the ring.

@@ -11,9 +11,10 @@ from django.test import Client
 
 from ingestion import tasks
 from keys.auth import ring
-from keys.models import ApiKey, AuditEntry, KeyUse, Member, Project
+from keys.models import ApiKey, AuditEntry, KeySighting, KeyUse, Member, Project
 from keys.services import issue_key
 from tests.pages import rows
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -106,8 +107,8 @@ def test_a_rotation_can_stop_the_old_key_now(shop: Project, as_bob: Client, clie
 def test_a_revoked_key_is_refused(shop: Project, as_bob: Client, client: Client) -> None:
     secret = secret_in(as_bob.post("/projects/shop/keys/new/", {"kind": "sk", "name": "Orders"}))
     lookup = ApiKey.objects.get().lookup
+    assert "has never been used" in as_bob.get(f"/projects/shop/keys/{lookup}/revoke/").content.decode()
     assert ingest(client, secret) == 202
-    assert "has never sent an event" in as_bob.get(f"/projects/shop/keys/{lookup}/revoke/").content.decode()
     answer = as_bob.post(f"/projects/shop/keys/{lookup}/revoke/", follow=True)
     assert "is revoked" in answer.content.decode()
     assert ingest(client, secret) == 401
@@ -123,6 +124,21 @@ def test_the_traffic_of_a_key_is_shown(shop: Project, as_bob: Client, client: Cl
     assert re.search(r'data-label="Count">\s*3<', page)
     revoke = as_bob.get(f"/projects/shop/keys/{ApiKey.objects.get().lookup}/revoke/").content.decode()
     assert "It sent 3 events in the last 24 hours" in revoke
+
+
+def test_who_revokes_a_key_is_told_what_used_it_last(shop: Project, as_bob: Client, client: Client) -> None:
+    """Also of a key that only reads."""
+    secret = secret_in(as_bob.post("/projects/shop/keys/new/", {"kind": "sk", "name": "Orders"}))
+    ring.close()  # its thread must see what this test has committed
+    headers = {"authorization": f"Bearer {secret}", "host": "localhost", "user-agent": "orders/1.0 <b>"}
+    assert client.get("/api/projects/shop/personas", headers=headers).status_code == 200
+    found = until(
+        lambda: KeySighting.objects.filter(project_id=shop.pk).values_list("way", "used_by").first(), "the sighting"
+    )
+    assert found == ("api", "orders/1.0 <b>")
+    assert "called the API" in as_bob.get("/projects/shop/keys/").content.decode()
+    revoke = as_bob.get(f"/projects/shop/keys/{ApiKey.objects.get().lookup}/revoke/").content.decode()
+    assert "<code>orders/1.0 &lt;b&gt;</code>" in revoke
 
 
 def test_a_key_older_than_ninety_days_is_mentioned(key: ApiKey, as_bob: Client) -> None:
