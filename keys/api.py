@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from keys import bodies
 from keys.access import project_of
 from keys.auth import Principal
 from keys.charging import charge_request
@@ -78,9 +79,8 @@ def whole_number(request: Request, name: str, default: int, least: int, most: in
 
 
 def body_as(request: Request, shape: type[Shape]) -> Shape:
-    """The request's JSON as `shape`. Raises Problem 400 request.invalid that names the field."""
-    if b"\\u0000" in msgspec.json.encode(request.data):
-        raise Problem(400, "request.null_character", "U+0000 cannot be stored; leave it out.")
+    """The request's JSON as `shape`. Raises Problem 400 request.invalid that names the field, and what `check` does."""
+    bodies.check(request.data)
     try:
         return msgspec.convert(request.data, shape)
     except msgspec.ValidationError as error:

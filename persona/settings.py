@@ -263,7 +263,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 # --- REST ---------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["keys.bodies.StrictJSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "keys.access.KeyAuthentication",
         "keys.access.PersonAuthentication",

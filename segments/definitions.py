@@ -1,6 +1,6 @@
 """The compiled personas of a project, as the evaluator uses them: read once per version of all its rules."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -139,9 +139,18 @@ class Definitions:
         row = _bounded(self._rows)[name, personas] = facts.plan(needs, self.name_ids, self.retention)
         return row
 
+    def plan_ahead(self, personas: frozenset[int]) -> tuple[PlanRow, ...]:
+        """The same, for who asks until when the answer lasts."""
+        return self._planned_anew(personas, rules.ahead)
+
     def whole_plan(self, personas: frozenset[int]) -> tuple[PlanRow, ...]:
         """All events that those personas look at, not only those that decide now: for who explains or imagines."""
-        needs = rules.whole(rules.merge_needs(self.personas[i].compiled.needs for i in sorted(personas)))
+        return self._planned_anew(personas, rules.whole)
+
+    def _planned_anew(
+        self, personas: frozenset[int], widened: Callable[[tuple[Need, ...]], tuple[Need, ...]]
+    ) -> tuple[PlanRow, ...]:
+        needs = widened(rules.merge_needs(self.personas[i].compiled.needs for i in sorted(personas)))
         return facts.plan(needs, self.name_ids, self.retention)
 
 

@@ -69,7 +69,7 @@ def _count(given: Node, place: Place) -> Node:
         window = {"window": {"last": days(given["window_days"], f"{place.path}.window_days")}}
     else:
         place.note(RETENTION)
-    found, value = _compared(given, place, ORDER, whole)
+    found, value = _compared(given, place, ORDER, tally)
     if TESTS[given["operator"]](0, value):
         place.note(NONE)
     return found.node(partial(_event, _event_type(given, place), **window), value)
@@ -211,11 +211,6 @@ def name_of_event(given: object, path: str) -> str:
     if given == "*":
         raise RuleError(path, "One event is named here; what SegOps calls * would be any event at all in a rule.")
     return text(given, path, "The name of an event")
-
-
-def whole(given: object, path: str) -> int:
-    """A count; 3.0 is one too."""
-    return tally(int(given) if isinstance(given, float) and given.is_integer() else given, path)
 
 
 def days(given: object, path: str, more: int = 0) -> str:

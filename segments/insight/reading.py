@@ -132,7 +132,8 @@ def _wanted(defined: Definitions, pairs: Iterable[Pair], now: int) -> Mapping[in
     for profile, persona in pairs:
         if persona in defined.personas:
             personas.setdefault(profile, set()).add(persona)
-    return {profile: Wanted(defined.plan(frozenset(of)), now) for profile, of in personas.items()}
+    plans = {of: defined.plan_ahead(of) for of in {frozenset(of) for of in personas.values()}}
+    return {profile: Wanted(plans[frozenset(of)], now) for profile, of in personas.items()}
 
 
 def _leaves_at(defined: Definitions, known: Facts, persona: int, now: int) -> str | None:

@@ -21,6 +21,7 @@ from segments.facts import Wanted
 from segments.insight.future import turns
 from segments.models import Persona
 from segments.rules import Facts, Row, facts_from
+from segments.rules.compare import as_kept
 
 AHEAD = 30 * MS_PER_DAY
 MOST = 20  # later changes shown of one persona
@@ -101,18 +102,28 @@ def _written(profile: Profile | None) -> traits.State:
 def _with(known: Facts, event: Event, now: int, written: traits.State) -> Facts:
     """The facts as they would be with that event: counted when it happened, its traits where no later ones stand."""
     uid = ids.event_uid(event.message_id or "hypothetical")
-    row = Row(now if event.ts is None else max(0, min(event.ts, now)), uid, _stored(event), event.context or {})
+    row = Row(now if event.ts is None else max(0, min(event.ts, now)), uid, _stored(event), _kept(event.context or {}))
     events = {name: list(rows) for name, rows in known.events.items()}
     for name in {event.name, *({"*"} & events.keys())} if event.kind != "alias" else ():
         events[name] = sorted([row, *events.get(name, ())], key=lambda each: (each.ts, each.uid), reverse=True)
     return msgspec.structs.replace(
         known,
         events=events,
-        traits=traits.values(traits.written(written, event.traits or {}, (row.ts, uid.hex()))),
+        traits=traits.values(traits.written(written, _kept(event.traits or {}), (row.ts, uid.hex()))),
         identified=known.identified or event.user_id is not None,
     )
 
 
 def _stored(event: Event) -> Json:
     """What the writer keeps as its properties."""
-    return (event.traits or {}) if event.kind == "identify" else event.properties
+    kept: Json = _kept((event.traits or {}) if event.kind == "identify" else event.properties)
+    return kept
+
+
+def _kept(value: Any) -> Any:
+    """The value as it would come back from the database."""
+    if isinstance(value, dict):
+        return {key: _kept(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_kept(inner) for inner in value]
+    return as_kept(value) if isinstance(value, float) else value

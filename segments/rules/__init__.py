@@ -17,7 +17,7 @@ from segments.rules.errors import RuleError
 from segments.rules.explain import Explanation, explain, flips_at
 from segments.rules.gates import direction, gate
 from segments.rules.grammar import parse
-from segments.rules.leaf import Language, Need, merge_needs, whole
+from segments.rules.leaf import Language, Need, ahead, merge_needs, whole
 from segments.rules.leaves import LANGUAGE
 from segments.rules.nodes import Rule, written
 from segments.rules.rows import RETENTION, Facts, Row, facts_from
@@ -35,6 +35,7 @@ __all__ = [
     "Row",
     "Rule",
     "RuleError",
+    "ahead",
     "any_event",
     "checks",
     "compile_rule",

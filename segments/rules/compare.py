@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from segments.rules.dates import timestamp
@@ -9,6 +10,7 @@ from segments.rules.dates import timestamp
 Holds = Callable[[Any], bool]
 
 MAX = 1e308  # numbers beyond are not compared: a double could not hold them
+EXACT = 1e22  # up to here a double is the whole number as which it is written
 
 # JSON's scalar types. Python's bool is an int and True == 1, so a value is never compared without its kind.
 KINDS: dict[type, str] = {bool: "true or false", int: "a number", float: "a number", str: "a string"}
@@ -17,6 +19,12 @@ KINDS: dict[type, str] = {bool: "true or false", int: "a number", float: "a numb
 def kind(value: object) -> str | None:
     """The JSON type of a scalar, in words; None for null, lists and objects."""
     return KINDS.get(type(value))
+
+
+def as_kept(number: int | float) -> int | float:
+    """The number as PostgreSQL gives it back. It keeps digits: 1e23 is 10**23 there, a double is only close to that."""
+    exact = type(number) is float and abs(number) >= EXACT and number.is_integer()
+    return int(Decimal(repr(number))) if exact else number
 
 
 class Comparator(NamedTuple):

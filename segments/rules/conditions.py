@@ -9,7 +9,7 @@ from segments.rules.compare import COMPARATORS
 from segments.rules.dates import DATES
 from segments.rules.errors import RuleError
 from segments.rules.nodes import COUNT, Absent, Agg, Bucket, Event, List, Node, Sequence, Since, Step, Trait, Window
-from segments.rules.operands import a_list, instead, record, text
+from segments.rules.operands import a_list, instead, record, text, whole
 from segments.rules.paths import split
 from segments.rules.periods import read_duration, read_window
 from segments.rules.places import Ops, Place, count_leaf, read_node
@@ -137,12 +137,17 @@ def _absent(given: object, place: Place, where: Ops) -> Absent:
 
 def read_bucket(given: Any, place: Place) -> Node:
     record(given, place.path, needed=("op", "salt", "from", "to"), what="a node 'bucket'")
-    for key in ("from", "to"):
-        if type(given[key]) is not int or not 0 <= given[key] <= BUCKETS:
-            raise RuleError(f"{place.path}.{key}", f"A whole number from 0 to {BUCKETS:,}{instead(given[key])}.")
-    if given["from"] >= given["to"]:
+    from_, to = (_edge(given[key], f"{place.path}.{key}") for key in ("from", "to"))
+    if from_ >= to:
         raise RuleError(f"{place.path}.to", "to is greater than from: the buckets are from <= b < to.")
-    return Bucket(salt=text(given["salt"], f"{place.path}.salt"), from_=given["from"], to=given["to"])
+    return Bucket(salt=text(given["salt"], f"{place.path}.salt"), from_=from_, to=to)
+
+
+def _edge(given: object, path: str) -> int:
+    edge = whole(given)
+    if edge is None or not 0 <= edge <= BUCKETS:
+        raise RuleError(path, f"A whole number from 0 to {BUCKETS:,}{instead(given)}.")
+    return edge
 
 
 def read_list(given: Any, place: Place) -> Node:

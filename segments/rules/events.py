@@ -48,22 +48,35 @@ def since(node: Since, language: Language) -> Leaf:
 
 
 def _since_value(node: Since, age: int, matches: Matches | None, span: Span) -> Value:
-    limit = 1 if node.which == "last" else None
+    last = node.which == "last"
 
     def value(facts: Facts, now: int) -> int:
-        rows, entering = counting(rows_of(facts, node.event), span.bounds(now, facts.retention), matches, limit)
-        found, until = node.if_never, INF
-        if rows:
-            ts = rows[-1].ts  # of the last alone, or of the first
-            reached, leaves = ts + age <= now, span.leaves(ts, facts.retention)
-            found = reached is (node.cmp == "gte")
-            alone = limit == 1 and found is node.if_never  # then there is none, and that is the same answer
-            until = min(ts + age, leaves) if not reached else INF if alone else leaves
-        if entering is not None and (limit == 1 or not rows):
+        bounds = span.bounds(now, facts.retention)
+        rows, entering = counting(rows_of(facts, node.event), bounds, matches, 1 if last else None)
+        ages = [(row.ts + age, span.leaves(row.ts, facts.retention)) for row in rows]
+        found = (ages[-1][0] <= now) is (node.cmp == "gte") if ages else node.if_never
+        until = _age_flips(ages, now, found, node)
+        if entering is not None and (last or not rows):
             until = min(until, span.enters(entering.ts))
         return until if found else -until
 
     return value
+
+
+def _age_flips(ages: Sequence[tuple[int, int]], now: int, found: bool, node: Since) -> int:
+    """When the answer `found` ends, if nothing comes: each event stands for all until it leaves, the oldest first.
+
+    ages: of each event, newest first, when it is so old, and when it leaves.
+    """
+    at = now
+    for reached, leaves in reversed(ages):
+        if ((reached <= at) is (node.cmp == "gte")) is not found:
+            return at
+        if at < reached < leaves:
+            return reached
+        at = max(at, leaves)
+    # Of the events after the oldest not all need be known: `last` alone says that there are none.
+    return INF if not ages or (node.which == "last" and found is node.if_never) else at
 
 
 # How one more event moves `since`: by which, cmp and if_never.

@@ -13,7 +13,7 @@ from segments.rules.conditions import (
 )
 from segments.rules.errors import RuleError
 from segments.rules.nodes import All, Any_, Member, Node, Not, Rule
-from segments.rules.operands import a_list, record, text
+from segments.rules.operands import a_list, record, text, whole
 from segments.rules.places import Ops, Place, Reading, Resolve, read_node
 
 REFERENCES = 5  # personas that refer to one another, one after the other
@@ -37,7 +37,7 @@ def parse(
 
 def _read(document: object, reading: Reading) -> Rule:
     given = record(document, "", needed=("v", "rule"), allowed=("identified_only",), what="a rule")
-    if type(given["v"]) is not int or given["v"] != 1:
+    if whole(given["v"]) != 1:
         raise RuleError("v", "The version of the rule language is the number 1.")
     identified_only = given.get("identified_only", False)
     if not isinstance(identified_only, bool):

@@ -82,6 +82,11 @@ def merge_needs(wanted: Iterable[Iterable[Need]]) -> tuple[Need, ...]:
     return tuple(merged[name] for name in sorted(merged))
 
 
+def ahead(needs: Iterable[Need]) -> tuple[Need, ...]:
+    """For who asks how long the answer lasts: when the oldest event leaves, another one is the oldest."""
+    return tuple(need._replace(limit=None, oldest=False) if need.oldest else need for need in needs)
+
+
 def whole(needs: Sequence[Need]) -> tuple[Need, ...]:
     """The same names and keys, but all events within the retention: for who explains, or looks ahead."""
     return tuple(need._replace(since=None, limit=None) for need in needs)

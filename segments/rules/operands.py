@@ -1,11 +1,12 @@
 """The small parts of a document, read strictly: records, lists, texts, and the values that comparators take."""
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from persona.lib.clock import parse_duration, parse_instant
-from segments.rules.compare import MAX, kind
+from segments.rules.compare import MAX, as_kept, kind
 from segments.rules.errors import RuleError
 
 IN_VALUES = 1_000
@@ -64,14 +65,22 @@ def number(given: object, path: str) -> int | float:
         raise RuleError(path, f"The value is a number{instead(given)}.")
     if not -MAX <= given <= MAX:
         raise RuleError(path, "A number lies between -1e308 and 1e308.")
-    return given
+    return as_kept(given)
+
+
+def whole(given: object) -> int | None:
+    """A whole number, also one that is written as 1.0: to JSON that is the same; None for anything else."""
+    if type(given) is float and given.is_integer():
+        return int(given)
+    return given if type(given) is int else None
 
 
 def tally(given: object, path: str) -> int:
     """A count of events."""
-    if type(given) is not int or not 0 <= given <= TALLY:
+    count = whole(given)
+    if count is None or not 0 <= count <= TALLY:
         raise RuleError(path, f"A count is compared with a whole number from 0 to {TALLY:,}{instead(given)}.")
-    return given
+    return count
 
 
 def orderable(given: object, path: str) -> Any:
@@ -124,9 +133,12 @@ OPERANDS: Mapping[str, Callable[[object, str], Any]] = {
 }
 
 
+SHOWN: Mapping[type, str] = {dict: "an object", list: "a list"}
+
+
 def instead(given: object) -> str:
     """What stands there instead, short enough to be shown."""
-    shown = repr(given) if isinstance(given, str | int | float | bool | None) else type(given).__name__
+    shown = repr(given) if isinstance(given, str) else SHOWN.get(type(given)) or json.dumps(given)
     return f", not {shown if len(shown) <= 40 else shown[:37] + '...'}"
 
 

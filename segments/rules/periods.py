@@ -7,7 +7,7 @@ from persona.lib.clock import MS_PER_DAY, parse_duration, parse_instant
 from segments.rules.calendars import UNITS, longest, zones
 from segments.rules.errors import RuleError
 from segments.rules.nodes import Absolute, Between, Calendar, Last, Window
-from segments.rules.operands import a_list, duration, instant, instead, record
+from segments.rules.operands import a_list, duration, instant, instead, record, whole
 
 BACK = 10_000  # periods
 SHAPES = (
@@ -58,11 +58,13 @@ def _absolute(given: Any, path: str, _: int | None) -> Window:
 
 def _calendar(given: Any, path: str, retention: int | None) -> Window:
     record(given, path, needed=("calendar", "back", "tz"), what="a window")
-    unit, back, tz = given["calendar"], given["back"], given["tz"]
+    unit, back, tz = given["calendar"], whole(given["back"]), given["tz"]
     if not isinstance(unit, str) or unit not in UNITS:
         raise RuleError(f"{path}.calendar", f"calendar is {' or '.join(UNITS)}{instead(unit)}.")
-    if type(back) is not int or not 0 <= back <= BACK:
-        raise RuleError(f"{path}.back", f"A whole number, how many periods before the current one{instead(back)}.")
+    if back is None or not 0 <= back <= BACK:
+        raise RuleError(
+            f"{path}.back", f"A whole number, how many periods before the current one{instead(given['back'])}."
+        )
     if retention is not None and longest(unit, back + 1) * MS_PER_DAY > retention:
         days = retention // MS_PER_DAY
         raise RuleError(f"{path}.back", f"Events count for {days} days in this project: this goes further back.")

@@ -21,11 +21,14 @@ END = r"$(?!\n)"
 DURATION = (
     r"^P(?=.*[1-9])(?:[0-9]{1,6}D)?(?:T(?=.)(?:[0-9]{1,7}H)?(?:[0-9]{1,9}M)?(?:[0-9]{1,10}(?:\.[0-9]{1,3})?S)?)?" + END
 )
-PATH = r"^(?:\"[^\"]+\"|[^\".]+)(?:\.(?:\"[^\"]+\"|[^\".]+))*" + END
-DATE = (
-    r"(?!0000)[0-9]{4}-(?:02-(?:0[1-9]|[12][0-9])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+STORABLE = r"^[^\u0000]*$"
+PATH = r"^(?:\"[^\"\u0000]+\"|[^\".\u0000]+)(?:\.(?:\"[^\"\u0000]+\"|[^\".\u0000]+))*" + END
+LEAP_DAY = r"(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29"
+DAY = (
+    r"(?:02-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
     r"|(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01]))"
 )
+DATE = rf"(?!0000)(?:{LEAP_DAY}|[0-9]{{4}}-{DAY})"
 TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60)(?:[.,][0-9]{1,9})?)?"
 OFFSET = r"(?:[\t-\r ]?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)"
 INSTANT = rf"^\s*{DATE}(?:[Tt ]{TIME}{OFFSET})?\s*" + END
@@ -149,7 +152,7 @@ def _list(items: Schema, most: int | None = None) -> Schema:
 
 
 def _text(most: int) -> Schema:
-    return {"type": "string", "minLength": 1, "maxLength": most}
+    return {"type": "string", "minLength": 1, "maxLength": most, "pattern": STORABLE}
 
 
 def _any_of(nodes: dict[str, list[Schema]]) -> Schema:
@@ -161,7 +164,7 @@ def _ref(name: str) -> Schema:
 
 
 _NUMBER: Schema = {"type": "number", "minimum": -MAX, "maximum": MAX}
-_STRING: Schema = {"type": "string", "maxLength": operands.TEXT_LENGTH}
+_STRING: Schema = {"type": "string", "maxLength": operands.TEXT_LENGTH, "pattern": STORABLE}
 _SCALAR: Schema = {"anyOf": [_STRING, _NUMBER, {"type": "boolean"}]}
 _TALLY: Schema = {"type": "integer", "minimum": 0, "maximum": operands.TALLY}
 # What comparators take, by the names of `operands.OPERANDS`.

@@ -49,7 +49,8 @@ def look(project_id: int, profiles: list[int], report: Report, *, at: int | None
         report.left_out = max(report.left_out, len(defined.personas) - len(settled))
         current = memberships.stored(cursor, project_id, profiles)
         marked = _marked(cursor, project_id)
-        wanted = {profile: Wanted(defined.plan(settled), now) for profile in profiles if profile not in marked}
+        plan = defined.plan(settled) if at is None else defined.plan_ahead(settled)
+        wanted = {profile: Wanted(plan, now) for profile in profiles if profile not in marked}
         known = facts.gather(cursor, project_id, wanted, retention=defined.retention, now=now)
         if rows is not None:
             found = log.of_range(cursor, project_id, after=rows.after, upto=rows.upto, marked={*marked}, now=now)

@@ -34,20 +34,18 @@ BEYOND = (
     "at most 256 nodes",
     "In the rule of",
     "A time zone is named",
-    "cannot be stored",
-    ", not 1.0.",  # which is an integer in JSON Schema
-    "not 0.0.",
-    "is the number 1.",  # and so it is here
+    "cannot be stored",  # NUL the schema knows, but nobody can send it half of a surrogate pair
 )
 # What is put somewhere into a document, in the place of what stands there.
 ODD: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 1.0, 0.0, 0.5, 9_999, 10_000, 10_001, 10**400, -(10**308), 1e308, "", "*", "a",
-    "x" * 201,
+    "x" * 201, "a\x00",
     "x" * 501, "x" * 1_001, [], [None], [1], ["a"], [1] * 1_000, [1] * 1_001, ["a"] * 9, {}, {"op": "all", "of": []},
     {"op": "trait", "path": "a", "cmp": "exists"}, {"op": "member", "persona": "one"}, {"event": "a"}, {"last": "P1D"},
     {"between": ["P2D", "P1D"]}, {"fn": "count"}, {"fn": "sum", "prop": "a"},
     {"from": "2026-01-01", "to": "2026-01-02"},
     "P1D", "PT0.5S", "P0D", "PT0.000S", "P", "PT", "P1DT", "P1M", "P1D\n", "P\u0663D", "P9999999D",
+    "2024-02-29", "2026-02-29", "1900-02-29", "2000-02-29T10:00Z",
     "2026-01-01", "2026-02-30", "2026-04-31", "2026-02-28T", "2026-02-28T25:00:00Z", "2026-02-28 10:00", "0000-01-01",
     " 2026-02-28\n", "2026-06-09T10:14:60.123456789+0330", "2026-06-09T10:14Zx", "\u0662\u0660\u0662\u0666-02-28",
     "a.b", "a..b", '"a.b".c', '"a', "a\n", "u_a", "u_a\n", "u_\u00e9", "UTC", "day", "eq", "in", "exists", "older_than",

@@ -8,7 +8,9 @@ from ingestion import stale
 from ingestion.models import EventName
 from ingestion.stale import Mark
 from keys.models import Project
+from persona.lib.clock import rfc3339
 from segments import cursors, definitions
+from segments.insight import reading
 from segments.models import Change, Membership
 from tests.ingestion.applying import identify, put, track
 from tests.segments.living import everyone_of, log, members, never, now_ms, persona, settle, settle_until, viewed
@@ -94,3 +96,14 @@ def test_an_event_that_is_passed_by_puts_off_the_end_all_the_same(shop: Project)
     settle_until(shop, 2)
     assert [row[1] for row in log(shop)] == ["enter", "leave"]
     assert Change.objects.filter(project=shop).latest("seq").at == ts + 200 + 3_600_000
+
+
+def test_when_the_oldest_of_many_leaves_the_next_one_is_the_oldest(shop: Project) -> None:
+    old = persona(shop, "old", {"op": "since", "event": "page_viewed", "which": "first", "cmp": "gte", "value": "PT1H"})
+    ts = now_ms() - 10 * DAY
+    for start in range(0, 120, 60):  # more than one walk along the index reads
+        events = [track(userId="alice", messageId=f"m{n}") for n in range(start, start + 60)]
+        put(shop, *events, received_at=ts + start * 60_000)
+    settle()
+    (alice,), _ = reading.members(persona=old, after=0, limit=10)
+    assert alice.leaves_at == rfc3339(ts + 60 * 60_000 + shop.retention)
