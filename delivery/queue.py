@@ -3,6 +3,7 @@
 import msgspec
 from django.db import connection
 
+from delivery import schedule
 from delivery.models import Attempt
 
 NOW = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
@@ -10,9 +11,10 @@ LEASE_MS = 60_000  # longer than a wave can last; after it another worker may ta
 WAVE = 100  # deliveries of one wave
 PARKED_MOST = 10_000  # deliveries that wait at one destination; beyond it the rest waits in the log
 
-# Whoever was served longest ago comes first: the end of a lease is in the past and says when that was.
+# Those whose receivers work come first; of these, whoever was served longest ago: the end of a lease is in the past and
+# says when that was.
 DUE = """
-select d.project_id, d.id from delivery_destination d
+select d.project_id, d.id, c.failures >= %s as failing from delivery_destination d
 join delivery_cursor c on c.project_id = d.project_id and c.destination_id = d.id,
     (select floor(extract(epoch from statement_timestamp()) * 1000)::bigint as now) clock
 where d.status = 'active' and c.leased_until <= clock.now and c.resting_until <= clock.now and not d.id = any(%s)
@@ -21,7 +23,7 @@ where d.status = 'active' and c.leased_until <= clock.now and c.resting_until <=
        or c.seq < case when d.kind = 'webhook'
            then (select h.last_seq from segments_head h where h.project_id = d.project_id)
            else (select l.applied_seq from ingestion_writerlane l where l.project_id = d.project_id) end)
-order by c.leased_until, d.id limit %s
+order by failing, c.leased_until, d.id limit %s
 """
 CLAIM = """
 update delivery_cursor c set leased_until = clock.now + %(lease)s
@@ -43,6 +45,14 @@ PARKED = """
 select count(*) from (select from delivery_attempt
     where project_id = %s and destination_id = %s and status = 'waiting' limit %s) waiting
 """
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A destination with something to do. failing: its receiver did not work lately."""
+
+    project: int
+    destination: int
+    failing: bool
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -69,11 +79,11 @@ class Waiting(msgspec.Struct, frozen=True):
         return self.kind == Attempt.Kind.EVENTS
 
 
-def due(*, busy: list[int], limit: int) -> list[tuple[int, int]]:
-    """(project, destination) of those with something to do, except the destinations in `busy`."""
+def due(*, busy: list[int], limit: int) -> list[Due]:
+    """Those with something to do, except the destinations in `busy`."""
     with connection.cursor() as cursor:
-        cursor.execute(DUE, [busy, limit])
-        return [(project, destination) for project, destination in cursor.fetchall()]
+        cursor.execute(DUE, [schedule.FAILURES_TO_REST, busy, limit])
+        return [Due(*row) for row in cursor.fetchall()]
 
 
 def claim(project: int, destination: int) -> Claim | None:

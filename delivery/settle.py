@@ -189,7 +189,7 @@ def _try(result: Result) -> dict[str, Any]:
 
 
 def _text(result: Result) -> str:
-    answer = result.answer.body[: ANSWER_CHARACTERS * 4].decode("utf-8", "replace").replace("\x00", "")
+    answer = result.answer.body.decode("utf-8", "replace").replace("\x00", "")
     return answer[:ANSWER_CHARACTERS]
 
 

@@ -17,8 +17,7 @@ def deliver() -> None:
 
     It has a worker of its own, so that nothing else makes deliveries wait, and no turn has to make room.
     """
-    while turn.deliver_some(stopping=_stopping.is_set) and not _stopping.is_set():
-        pass
+    turn.deliver_some(stopping=_stopping.is_set)
 
 
 @shared_task(name="delivery.maintain", ignore_result=True)

@@ -1,7 +1,7 @@
 """A turn: serve every destination that has something to do, side by side, until none has.
 
 The database is spoken to here, on one thread; the requests are on the client's own. One wave a destination is under
-way at a time. A slow receiver holds up nobody: its wave ends by itself, and it gets no second one in the same turn.
+way at a time. A slow receiver holds up nobody: its wave ends by itself, and the next one comes seconds later.
 """
 
 import time
@@ -23,8 +23,9 @@ from persona.lib.outbound import Outbound
 
 log = get_logger(__name__)
 
-BUDGET = 5.0  # seconds; what is under way then is waited for, and others are served meanwhile
+PERIOD = 5.0  # seconds
 DESTINATIONS = 64  # under way at once
+FAILING = 32  # of them, those whose receivers did not work lately: the others find room beside any number of these
 SLOW = 1.0  # seconds of a wave
 LOOK = 0.05  # seconds between two looks for work while requests are under way
 
@@ -48,19 +49,22 @@ def _way_out(allow_private: bool, seconds: float) -> Outbound:
     return Outbound(allow_private=allow_private, seconds=seconds)
 
 
-def deliver_some(*, budget: float = BUDGET, stopping: Callable[[], bool] = lambda: False) -> bool:
-    """Serve until nothing is due, `budget` seconds are over or `stopping`; whether work is left for another turn."""
+def deliver_some(*, period: float = PERIOD, stopping: Callable[[], bool] = lambda: False) -> None:
+    """Serve until nothing is due, or `stopping`; what is under way then is waited for.
+
+    Who is slow, or has nothing that can be done now, is looked at again after `period` seconds at the earliest.
+    """
     going: dict[Future[list[Result]], Going] = {}
-    done_with: set[int] = set()  # had nothing that can be done now, or are slow
-    until = time.monotonic() + budget
+    done_with: set[int] = set()
+    until = time.monotonic() + period
     while True:
-        ends = stopping()
-        over = ends or time.monotonic() > until
-        # Past the budget nobody waits for those that are still under way from before: the others go on meanwhile.
-        if not over or (not ends and any(one.started < until for one in going.values())):
+        if time.monotonic() > until:
+            done_with.clear()
+            until = time.monotonic() + period
+        if not stopping():
             _begin(going, done_with)
         if not going:
-            return over
+            return
         finished, _ = wait(going, timeout=LOOK, return_when=FIRST_COMPLETED)
         for future in finished:
             one = going.pop(future)
@@ -71,7 +75,13 @@ def deliver_some(*, budget: float = BUDGET, stopping: Callable[[], bool] = lambd
 
 def _begin(going: dict[Future[list[Result]], Going], done_with: set[int]) -> None:
     busy = [*done_with, *(one.destination.pk for one in going.values())]
-    for project, number in queue.due(busy=busy, limit=DESTINATIONS - len(going)):
+    room = FAILING - sum(_is_failing(one.claim) for one in going.values())
+    for due in queue.due(busy=busy, limit=DESTINATIONS - len(going)):
+        project, number = due.project, due.destination
+        if due.failing:
+            if room <= 0:
+                break
+            room -= 1
         claim = queue.claim(project, number)
         found = Destination.objects.select_related("project").filter(project=project, pk=number).first()
         if claim is None or found is None:
@@ -94,11 +104,15 @@ def _start(destination: Destination, claim: Claim) -> Going | None:
         elif not waiting:
             return None
     try:
-        prepared = wave.prepare(destination, waiting, probe=claim.failures >= schedule.FAILURES_TO_REST)
+        prepared = wave.prepare(destination, waiting, probe=_is_failing(claim))
     except Unreadable as error:
         settle.pause(destination, str(error))
         return None
     return Going(destination, claim, prepared, time.monotonic())
+
+
+def _is_failing(claim: Claim) -> bool:
+    return claim.failures >= schedule.FAILURES_TO_REST
 
 
 def _take_in(destination: Destination, claim: Claim) -> bool:

@@ -20,6 +20,7 @@ from persona.lib.outbound import Answer, Post
 
 CHAINS = 8  # requests at once to one destination
 FORWARDED = 4  # the same, to an analytics product
+ANSWER_KEPT = 4_000  # bytes
 SECONDS = 2.0  # after which a wave starts no further request
 
 
@@ -99,7 +100,9 @@ def is_taken(verdict: Verdict) -> bool:
 async def _deliver(post: Post, wave: Wave, parcel: Parcel) -> Result:
     at = int(time.time() * 1000)
     answer = await post(wave.transport.request(wave.target, parcel.items, now=at))
-    return Result(parcel, answer, wave.transport.verdict(parcel.items, answer), at)
+    verdict = wave.transport.verdict(parcel.items, answer)
+    # The answers of a wave are kept until its end: no more of each than the log shows.
+    return Result(parcel, msgspec.structs.replace(answer, body=answer.body[:ANSWER_KEPT]), verdict, at)
 
 
 def _ends(verdict: Verdict) -> bool:

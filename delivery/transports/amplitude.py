@@ -13,6 +13,7 @@ from persona.lib.outbound import Answer, Request
 
 BATCH = 100
 MOST = 1_000
+ANSWER_BYTES = 512 * 1024  # it may name each of MOST events, several times
 PATH = "/2/httpapi"
 URL = "https://api2.amplitude.com"
 THROTTLED_SECONDS = 30  # what its documentation asks to wait
@@ -30,7 +31,8 @@ def request(target: Target, items: Sequence[Item], *, now: int) -> Request:
         "events": [_event(item.event) for item in items if item.event is not None],
         "options": {"min_id_length": ID_LENGTH},
     }
-    return Request(target.url.rstrip("/") + PATH, msgspec.json.encode(document), {"content-type": "application/json"})
+    headers = {"content-type": "application/json"}
+    return Request(target.url.rstrip("/") + PATH, msgspec.json.encode(document), headers, ANSWER_BYTES)
 
 
 def verdict(items: Sequence[Item], answer: Answer) -> Verdict:

@@ -14,6 +14,7 @@ from persona.lib.outbound import Answer, Request
 
 BATCH = 500
 MOST = 2_000
+ANSWER_BYTES = 512 * 1024  # it may name each of MOST events with what is wrong with it
 PATH = "/import?strict=1"
 URL = "https://api.mixpanel.com"
 WAIT_SECONDS = 10  # after a 429 that names no time: its limit counts a minute
@@ -40,7 +41,7 @@ def request(target: Target, items: Sequence[Item], *, now: int) -> Request:
     credential = base64.b64encode(f"{target.secrets[0]}:".encode()).decode()
     headers = {"content-type": "application/json", "authorization": f"Basic {credential}"}
     events = [_event(item.event) for item in items if item.event is not None]
-    return Request(target.url.rstrip("/") + PATH, msgspec.json.encode(events), headers)
+    return Request(target.url.rstrip("/") + PATH, msgspec.json.encode(events), headers, ANSWER_BYTES)
 
 
 def verdict(items: Sequence[Item], answer: Answer) -> Verdict:

@@ -3,6 +3,8 @@
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 UNICAST = IPv6Network("2000::/3")
+# Of the internet by its number, but answered by the machine's own cloud.
+CLOUD = frozenset({IPv4Address("168.63.129.16")})
 NAT64 = IPv6Network("64:ff9b::/96")  # carries an IPv4 address in its last 32 bits
 
 
@@ -16,7 +18,7 @@ def is_public(address: str) -> bool:
 
 
 def _public4(address: IPv4Address) -> bool:
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and address not in CLOUD
 
 
 def _carried(address: IPv6Address) -> IPv4Address | None:

@@ -20,11 +20,12 @@ import msgspec
 from persona.lib.addresses import is_public
 
 SECONDS = 10.0  # for a whole request, however slowly the answer drips
-CONNECTIONS = 64  # open at once, to all
-CONNECTIONS_A_HOST = 8
+# Open at once, to all. A bound for accidents: who waits here for a connection loses time of its own request, so that
+# callers have to ask for fewer by themselves.
+CONNECTIONS = 600
 IDLE_SECONDS = 2.0  # less than servers wait before they close a connection that nobody uses
-ANSWER_BYTES = 256 * 1024  # read of an answer; more cuts the connection
-LOOKUPS = 16  # names looked up at once
+ANSWER_BYTES = 64 * 1024  # read of an answer, unless the request says otherwise; more cuts the connection
+LOOKUPS = 128  # names looked up at once: a name server that does not answer holds a thread for half a minute
 
 T = TypeVar("T")
 AddrInfo = tuple[Any, Any, int, str, tuple[Any, ...]]
@@ -35,11 +36,12 @@ class Refused(OSError):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A POST."""
+    """A POST. answer_bytes: how much of its answer is worth reading."""
 
     url: str
     body: bytes
     headers: Mapping[str, str]
+    answer_bytes: int = ANSWER_BYTES
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +116,7 @@ class Outbound:
         session = self._session = self._session or self._opened()
         asked = session.post(request.url, data=request.body, headers=request.headers, allow_redirects=False)
         async with asked as response:
-            body = await _first(response.content, ANSWER_BYTES)
+            body = await _first(response.content, request.answer_bytes)
             if not response.content.at_eof():
                 response.close()  # the rest is not wanted, nor is the connection that it would come on
             return Answer(status=response.status, body=body, retry_after=_seconds(response.headers.get("Retry-After")))
@@ -122,7 +124,7 @@ class Outbound:
     def _opened(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=CONNECTIONS,
-            limit_per_host=CONNECTIONS_A_HOST,
+            limit_per_host=0,  # one host may be the receiver of many, who do not wait for each other
             keepalive_timeout=IDLE_SECONDS,
             socket_factory=self._socket,
         )

@@ -1,6 +1,7 @@
 """A receiver on this machine that answers as it is told, well or badly, and keeps what it was sent."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 
 Json = dict[str, Any]
+PATIENCE = 30.0  # seconds
 
 
 class Got(msgspec.Struct):
@@ -65,6 +67,55 @@ def flood(_: Got, line: socket.socket) -> None:
         line.sendall(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
 
 
+def silent(_: Got, line: socket.socket) -> None:
+    """Takes the request and says nothing."""
+    _forever(line, b"")
+
+
+def cut_off(_: Got, line: socket.socket) -> None:
+    """Ends in the middle of its answer."""
+    line.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
+    line.shutdown(socket.SHUT_RDWR)
+
+
+def no_http(_: Got, line: socket.socket) -> None:
+    line.sendall(b"\x16\x03\x01\x00\x02\x02\x28")
+    line.shutdown(socket.SHUT_RDWR)
+
+
+def flood_headers(_: Got, line: socket.socket) -> None:
+    line.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        line.sendall(b"x: " + b"y" * 1_000 + b"\r\n")
+
+
+def flood_header(_: Got, line: socket.socket) -> None:
+    line.sendall(b"HTTP/1.1 200 OK\r\nx: ")
+    while True:
+        line.sendall(b"y" * 65_536)
+
+
+def interim(_: Got, line: socket.socket) -> None:
+    """Answers that are not the answer yet, without end."""
+    while True:
+        line.sendall(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n")
+        time.sleep(0.01)
+
+
+class Held:
+    """An answer that comes when it is let go."""
+
+    def __init__(self) -> None:
+        self._let_go = threading.Event()
+
+    def __call__(self, got: Got, line: socket.socket) -> None:
+        self._let_go.wait(PATIENCE)
+        answer(200)(got, line)
+
+    def let_go(self) -> None:
+        self._let_go.set()
+
+
 def _forever(line: socket.socket, part: bytes) -> None:
     while True:
         line.sendall(part)
@@ -74,9 +125,11 @@ def _forever(line: socket.socket, part: bytes) -> None:
 class Receiver:
     """Serves each connection on a thread of its own. `reply` may be set at any time; `by` chooses one per request."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.got: list[Got] = []
         self.reply: Reply = answer(200)
+        self.greeting: Reply | None = None  # instead of waiting for a request
+        self._context = context
         self.by: Callable[[Got], Reply | None] = lambda _: None
         self._lines: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -105,7 +158,11 @@ class Receiver:
 
     def _serve(self, line: socket.socket) -> None:
         try:
+            if self._context is not None:
+                line = self._context.wrap_socket(line, server_side=True)
             with line, line.makefile("rb") as source:
+                if self.greeting is not None:
+                    self.greeting(Got("", {}, b""), line)
                 while got := _read(source):
                     self.got.append(got)
                     (self.by(got) or self.reply)(got, line)
@@ -125,8 +182,8 @@ def _read(source: Any) -> Got | None:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    one = Receiver()
+def receiver(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    one = Receiver(context)
     try:
         yield one
     finally:

@@ -2,20 +2,48 @@
 
 import resource
 import socket
-import time
+import ssl
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.contrib.auth.models import User
+from django.db import connection
+from pytest_django import Settings
 
-from delivery import queue, turn
+from delivery import intake, queue, turn, wave
+from delivery.models import Destination
 from keys.models import Project
 from persona.lib import outbound
 from persona.lib.addresses import is_public
 from persona.lib.outbound import Answer, Outbound, Request
 from tests.delivery.conftest import deliver, hurry, visit, waiting_at, webhook
-from tests.delivery.receiver import Receiver, Reply, answer, drip, drip_headers, flood, receiver, reset
+from tests.delivery.receiver import (
+    Held,
+    Receiver,
+    Reply,
+    answer,
+    cut_off,
+    drip,
+    drip_headers,
+    flood,
+    flood_header,
+    flood_headers,
+    interim,
+    no_http,
+    receiver,
+    reset,
+    silent,
+)
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -30,74 +58,186 @@ def posted(client: Outbound, url: str) -> Answer:
     return client.post(Request(url, b"{}", {}))
 
 
-HOSTILE: list[Reply] = [
-    drip,
-    drip_headers,
-    flood,
-    reset,
-    answer(500),
-    answer(302, location="http://127.0.0.1:1/"),
-    answer(307, location="http://169.254.169.254/latest/meta-data/"),
-    answer(200, b"x" * 4_000_000),
-]
-NAMES = ["drip", "drip_headers", "flood", "reset", "500", "to_loopback", "to_metadata", "huge"]
+HOSTILE: dict[str, Reply] = {
+    "drip": drip,
+    "drip_headers": drip_headers,
+    "silent": silent,
+    "flood_headers": flood_headers,
+    "interim": interim,
+    "reset": reset,
+    "cut_off": cut_off,
+    "no_http": no_http,
+    "500": answer(500),
+    "to_loopback": answer(302, location="http://127.0.0.1:1/"),
+    "to_metadata": answer(307, location="http://169.254.169.254/latest/meta-data/"),
+    "huge_500": answer(500, b"x" * 4_000_000),
+    "flood": flood,
+    "huge": answer(200, b"x" * 4_000_000),
+}
+TAKEN = (HOSTILE["flood"], HOSTILE["huge"])  # a 2xx is a yes, however much comes after it
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("bad", HOSTILE, ids=NAMES)
-def test_nobody_else_waits_for_it_and_after_it_recovers_all_arrives(
+@pytest.mark.parametrize("bad", HOSTILE.values(), ids=HOSTILE)
+def test_nobody_else_waits_for_it_and_after_it_recovers_all_arrives_in_order(
     shop: Project, inbox: Receiver, alice: User, bad: Reply
 ) -> None:
     with receiver() as other:
         hostile, good = webhook(shop, inbox.url, alice), webhook(shop, other.url, alice)
         inbox.reply = bad
-        visit(shop, *(f"user-{number}" for number in range(12)))
+        visit(shop, *(f"user-{number}" for number in range(12)), times=2)
         turn.deliver_some()
-        assert len(other.got) == 12
-        inbox.got.clear()
+        assert _orders(other.messages) == {f"user-{number}": ["seen", "keen"] for number in range(12)}
+        assert len(waiting_at(hostile)) == (0 if bad in TAKEN else 24)
         inbox.reply = answer(200)
-        expected = {one.seq for one in waiting_at(hostile)}
+        before = [] if bad not in TAKEN else inbox.messages
+        inbox.got.clear()
         hurry(hostile)
         deliver(hostile)
-        assert {one["seq"] for one in inbox.messages} == expected
+        assert _orders([*before, *inbox.messages]) == _orders(other.messages)
         assert waiting_at(good) == []
+
+
+def _orders(messages: list[Any]) -> dict[str, list[str]]:
+    """By user: the personas that were told of, in that order. One that came twice in a row is told of once."""
+    found: dict[str, list[str]] = {}
+    for one in messages:
+        told = found.setdefault(one["external_ids"][0], [])
+        if told[-1:] != [one["persona"]]:
+            told.append(one["persona"])
+    return found
+
+
+@pytest.fixture
+def patient(settings: Settings) -> None:
+    """Nobody is given up during a test."""
+    settings.PERSONA_DELIVERY_SECONDS = 30
 
 
 @pytest.mark.django_db
 def test_a_good_one_is_served_while_a_bad_one_is_waited_for(
-    shop: Project, inbox: Receiver, alice: User, monkeypatch: pytest.MonkeyPatch
+    shop: Project, inbox: Receiver, alice: User, monkeypatch: pytest.MonkeyPatch, patient: None
 ) -> None:
-    """Also what happens meanwhile: the turn does not stand still until the slow one is given up."""
+    """Also what happens meanwhile, and however long that is: no turn stands still until the slow one is given up."""
+    held = Held()
     with receiver() as other:
         webhook(shop, inbox.url, alice)
         webhook(shop, other.url, alice)
-        inbox.reply = drip
+        inbox.reply = held
         visit(shop, "ann")
-        look = queue.due
+        look, later = queue.due, ["bob", "cem"]
 
-        def due(**given: Any) -> list[tuple[int, int]]:
-            """Bob comes when Ann has been told of, the turn's time is over, and the bad one still drips."""
-            told = [one["external_ids"] for one in other.messages] == [["ann"]]
-            if told and time.monotonic() > begun + 2 * budget and not bob:
-                bob.append("bob")
-                visit(shop, *bob)
+        def due(**given: Any) -> list[queue.Due]:
+            """The next one comes when those before have been told of; and the bad one answers after them all."""
+            if len(other.messages) + len(later) == 3:
+                visit(shop, later.pop(0)) if later else held.let_go()
             return look(**given)
 
-        bob: list[str] = []
-        budget, begun = 0.1, time.monotonic()
         monkeypatch.setattr(queue, "due", due)
-        turn.deliver_some(budget=budget)
-        assert [one["external_ids"] for one in other.messages] == [["ann"], ["bob"]]
+        turn.deliver_some(period=0.01)
+        assert [one["external_ids"] for one in other.messages] == [["ann"], ["bob"], ["cem"]]
+        assert _orders(inbox.messages).keys() == {"ann", "bob", "cem"}
 
 
-def test_of_an_answer_only_the_beginning_is_read(inbox: Receiver) -> None:
-    client = Outbound(allow_private=True, seconds=2.0)
+@pytest.mark.django_db
+def test_many_bad_ones_leave_room_for_a_good_one(shop: Project, alice: User, settings: Settings, patient: None) -> None:
+    """Each of them holds as many connections as it gets, at the same host as the good one."""
+    held = Held()
+    settings.PERSONA_PROJECT_DESTINATIONS = 20
+    with receiver() as bad, receiver() as good:
+        for _ in range(12):
+            webhook(shop, bad.url, alice)
+        webhook(shop, good.url, alice)
+        bad.reply = held
+        visit(shop, *(f"user-{number}" for number in range(10)))
+        with ThreadPoolExecutor(1) as pool:
+            served = pool.submit(until, lambda: len(good.got) == 10 or None, "the good one to be told of all", 20)
+            served.add_done_callback(lambda _: held.let_go())
+            turn.deliver_some()
+            served.result()
+        assert len(bad.messages) >= 120
+
+
+@pytest.mark.django_db
+def test_failing_ones_never_have_all_the_room(
+    shop: Project, alice: User, settings: Settings, monkeypatch: pytest.MonkeyPatch, patient: None
+) -> None:
+    """More of them than may be under way at once, all silent: who works is served beside them."""
+    monkeypatch.setattr(turn, "DESTINATIONS", 4)
+    monkeypatch.setattr(turn, "FAILING", 2)
+    settings.PERSONA_PROJECT_DESTINATIONS = 20
+    held = Held()
+    with receiver() as bad, receiver() as good:
+        for _ in range(8):
+            webhook(shop, bad.url, alice)
+        last = webhook(shop, good.url, alice)
+        with connection.cursor() as cursor:
+            cursor.execute("update delivery_cursor set failures = 9 where destination_id <> %s", [last.pk])
+        bad.reply = held
+        visit(shop, "ann")
+        with ThreadPoolExecutor(1) as pool:
+            served = pool.submit(until, lambda: len(good.got) == 1 or None, "the good one to be told", 20)
+            served.add_done_callback(lambda _: held.let_go())
+            turn.deliver_some()
+            served.result()
+
+
+def test_names_that_are_never_resolved_hold_up_no_other_name(inbox: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that does not answer keeps a look-up for longer than any request may take."""
+    answers, asked = threading.Event(), list[str]()
+    real = socket.getaddrinfo
+
+    def resolver(host: Any, *rest: Any, **more: Any) -> Any:
+        if str(host).endswith(".hanging.example"):
+            asked.append(str(host))
+            answers.wait(20)
+            raise socket.gaierror(socket.EAI_AGAIN, "try again")
+        return real("127.0.0.1" if host == "good.example" else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    client = Outbound(allow_private=True, seconds=20.0)
+    try:
+        with ThreadPoolExecutor(50) as pool:
+            hanging = [pool.submit(posted, client, f"http://{n}.hanging.example/") for n in range(50)]
+            until(lambda: len(asked) == 50 or None, "all of them to be looked up", 15)
+            assert posted(client, f"http://good.example:{inbox.port}/").status == 200
+            assert not any(one.done() for one in hanging)
+            answers.set()
+            assert {one.result(10).error for one in hanging} == {"The name cannot be resolved."}
+    finally:
+        answers.set()
+        client.close()
+
+
+ENDLESS: list[Reply] = [flood, flood_headers, flood_header, interim]
+
+
+@pytest.mark.parametrize("reply", ENDLESS, ids=["body", "headers", "header", "interim"])
+def test_memory_is_flat_whatever_is_answered(inbox: Receiver, reply: Reply) -> None:
+    client = Outbound(allow_private=True, seconds=1.0)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    inbox.reply = flood
-    answers = [posted(client, inbox.url) for _ in range(5)]
+    inbox.reply = reply
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: posted(client, inbox.url), range(8)))
     client.close()
-    assert {len(one.body) for one in answers} == {outbound.ANSWER_BYTES}
+    assert {len(one.body) for one in answers} == ({outbound.ANSWER_BYTES} if reply is flood else {0})
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
+
+
+@pytest.mark.django_db
+def test_of_the_answers_of_a_wave_only_the_beginnings_are_kept(shop: Project, inbox: Receiver, alice: User) -> None:
+    inbox.reply = answer(200, b"x" * outbound.ANSWER_BYTES)
+    hook = webhook(shop, inbox.url, alice)
+    visit(shop, *(f"user-{number}" for number in range(12)))
+    waiting = _taken_in(hook)
+    results = turn.client().run(partial(wave.send, wave.prepare(hook, waiting, probe=False))).result(20)
+    assert len(results) == 12
+    assert sum(len(one.answer.body) for one in results) < 50_000
+
+
+def _taken_in(hook: Destination) -> list[queue.Waiting]:
+    intake.take_in(hook, 0, queue.clock())
+    return queue.waiting(hook.project_id, hook.pk, queue.clock())
 
 
 @pytest.mark.parametrize("reply", [drip, drip_headers], ids=["body", "headers"])
@@ -118,15 +258,60 @@ def test_a_redirect_is_not_followed(inbox: Receiver) -> None:
     client.close()
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["127.0.0.1", "localhost", "[::1]", "0.0", "0x7f.1", "2130706433.", "[::ffff:127.0.0.1]", "169.254.169.254"],
+INSIDE = (
+    "127.0.0.1 localhost localhost. 127.1 127.0.0.1. 0 0.0 0.0.0.0 0x7f.1 0x7f000001 0177.0.0.1 017700000001 2130706433"
+    " 2130706433. \u2460\u2461\u2466.0.0.1 127\u30020.0.1 %31%32%37.0.0.1 [::] [::1] [::ffff:127.0.0.1] [::ffff:7f00:1]"
+    " [::127.0.0.1] [64:ff9b::7f00:1] [fe80::1%25lo] [fd00:ec2::254] 10.0.0.1 192.168.0.1 100.100.100.200"
+    " 169.254.169.254 168.63.129.16"
 )
+
+
+@pytest.mark.parametrize("host", INSIDE.split())
 def test_what_is_inside_is_not_connected_to(strict: Outbound, inbox: Receiver, host: str) -> None:
     found = posted(strict, f"http://{host}:{inbox.port}/")
     assert found.status == 0
     assert found.error
     assert inbox.got == []
+
+
+@pytest.fixture
+def vouched_by_nobody(tmp_path: Path) -> ssl.SSLContext:
+    """A server's side of TLS, with a certificate for localhost that it has signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+    signed = made.sign(key, hashes.SHA256())
+    pem, plain = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    path = tmp_path / "server.pem"
+    path.write_bytes(key.private_bytes(pem, plain, serialization.NoEncryption()) + signed.public_bytes(pem))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
+
+
+@pytest.mark.parametrize("allow_private", [True, False])
+def test_a_certificate_that_nobody_vouches_for(vouched_by_nobody: ssl.SSLContext, allow_private: bool) -> None:
+    client = Outbound(allow_private=allow_private, seconds=5.0)
+    with receiver(vouched_by_nobody) as one:
+        found = posted(client, one.url.replace("http:", "https:").replace("127.0.0.1", "localhost"))
+        assert one.got == []
+    client.close()
+    assert found.status == 0
+    assert found.error == (
+        "The certificate is not valid for this name."
+        if allow_private
+        else "The name leads to a private address, which is not allowed here."
+    )
+
+
+@pytest.mark.parametrize("reply", [silent, no_http, drip])
+def test_a_handshake_that_never_ends_or_is_none(inbox: Receiver, reply: Reply) -> None:
+    client = Outbound(allow_private=True, seconds=0.5)
+    inbox.greeting = reply
+    found = posted(client, inbox.url.replace("http:", "https:"))
+    client.close()
+    assert (found.status, found.error.endswith(".")) == (0, True)
 
 
 def test_a_name_that_changes_its_mind_leads_nowhere(
