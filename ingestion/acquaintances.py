@@ -9,95 +9,60 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 import psycopg
 
-from ingestion.identity import Key, People, Person, survivor
+from ingestion.identity import Key, People, Person
 
 MOST_IDS = 200_000  # of all projects: some 60 MB
 
 Connection = psycopg.Connection[Any]
 
 
-class Acquaintance(msgspec.Struct, frozen=True, gc=False):
-    """A stored profile as a turn begins with it. first_seen, last_seen: ms; a writer elsewhere may have moved them."""
-
-    id: int
-    public_id: str
-    shard: int
-    identified: bool
-    first_seen: int
-    last_seen: int
-
-
 class Memory:
-    """What is known of one project at one version."""
+    """What is known of one project at one version. A turn works on these very people: one that fails has spoiled them.
+
+    first_seen and last_seen of a person are what this process knows; a writer elsewhere may have moved them.
+    """
 
     def __init__(self, version: int, connection: Connection) -> None:
         self.version = version
         self.learned_over = weakref.ref(connection)
-        self.owners: dict[Key, int] = {}
-        self.people: dict[int, Acquaintance] = {}
-        self.into: dict[int, int] = {}  # whom a profile was merged into
+        self.owners: dict[Key, Person] = {}  # of the merged, too: they say whom they became
+        self.by_id: dict[int, Person] = {}
 
-    def find(self, key: Key) -> Acquaintance | None:
-        owner = self.owners.get(key)
-        if owner is None:
-            return None
-        while owner in self.into:
-            owner = self.into[owner]
-        return self.people.get(owner)
-
-    def learn(self, people: People) -> None:
-        for person in people.taken_in:
-            self.into[person.id] = survivor(person).id
-            self.people.pop(person.id, None)
-        for key, person in people.everybody():
-            self.owners[key] = person.id
-            self.people[person.id] = Acquaintance(
-                person.id, person.public_id, person.shard, person.identified, person.first_seen, person.last_seen
-            )
+    def meet(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Rows of `profiles.ask_known`; ids of the same profile share one Person."""
+        for kind, external, profile, public, shard, identified, first, last in rows:
+            person = self.by_id.get(profile)
+            if person is None:
+                person = self.by_id[profile] = Person(
+                    id=profile, public_id=public, shard=shard, identified=identified,
+                    first_seen=first, last_seen=last, stored=True,
+                )  # fmt: skip
+            self.owners[kind, external] = person
 
 
 _memories: dict[int, Memory] = {}
 
 
-def recalled(
-    project: int, version: int, connection: Connection, keys: Iterable[Key]
-) -> tuple[dict[Key, Person], list[Key]]:
-    """The people that are remembered, by external id (ids of one share one Person), and the ids to ask for."""
-    memory = _memories.get(project)
+def taken(project: int, version: int, connection: Connection) -> Memory:
+    """What is remembered, for one turn; nothing is, until `put_back`."""
+    memory = _memories.pop(project, None)
     if memory is None or memory.version != version or memory.learned_over() is not connection:
-        return {}, list(keys)
-    people: dict[int, Person] = {}
-    found: dict[Key, Person] = {}
-    missing: list[Key] = []
-    for key in keys:
-        known = memory.find(key)
-        if known is None:
-            missing.append(key)
-            continue
-        person = people.get(known.id)
-        if person is None:
-            person = people[known.id] = Person(
-                id=known.id,
-                public_id=known.public_id,
-                shard=known.shard,
-                identified=known.identified,
-                first_seen=known.first_seen,
-                last_seen=known.last_seen,
-                stored=True,
-            )
-        found[key] = person
-    return found, missing
+        return Memory(version, connection)
+    return memory
 
 
-def remember(project: int, before: int, version: int, connection: Connection, people: People) -> None:
-    """What a turn that began at version `before` has committed at `version`. Call it after the commit."""
-    if sum(len(each.owners) for each in _memories.values()) > MOST_IDS:
+def put_back(project: int, memory: Memory, version: int, people: People) -> None:
+    """With what a turn has committed at `version`. Call it after the commit."""
+    if len(memory.owners) + sum(len(each.owners) for each in _memories.values()) > MOST_IDS:
         _memories.clear()
-    memory = _memories.get(project)
-    if memory is None or memory.version != before or memory.learned_over() is not connection:
-        memory = _memories[project] = Memory(version, connection)
+        return
+    for person in people.created:
+        if person.into is None:
+            person.stored = True
+            memory.by_id[person.id] = person
+    for person in people.altered:
+        person.named = person.united = False
     memory.version = version
-    memory.learn(people)
+    _memories[project] = memory

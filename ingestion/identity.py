@@ -5,8 +5,6 @@ belongs to another user stays there: two people at one device are not one person
 become one only by an alias, into the profile of the new id. The same links give the same people in any order.
 """
 
-from collections.abc import Iterable, Mapping
-
 import msgspec
 
 from ingestion.events import Event
@@ -38,17 +36,18 @@ class Person(msgspec.Struct, eq=False, kw_only=True):
         self.last_seen = max(self.last_seen, ts)
 
 
-def keys_of(event: Event) -> Iterable[Key]:
+def keys_of(event: Event) -> list[Key]:
     """Every external id that could matter for this event."""
+    keys = []
     if event.user_id:
-        yield USER, event.user_id
+        keys.append((USER, event.user_id))
     if event.anonymous_id:
-        yield ANONYMOUS, event.anonymous_id
-    if event.session_id and not event.user_id and not event.anonymous_id:
-        yield SESSION, event.session_id
+        keys.append((ANONYMOUS, event.anonymous_id))
+    if not keys and event.session_id:
+        keys.append((SESSION, event.session_id))
     if event.kind == "alias" and (previous := previous_of(event)):
-        yield USER, previous
-        yield ANONYMOUS, previous
+        keys += ((USER, previous), (ANONYMOUS, previous))
+    return keys
 
 
 def previous_of(event: Event) -> str | None:
@@ -57,11 +56,15 @@ def previous_of(event: Event) -> str | None:
 
 
 class People:
-    """The people of one turn: what is stored about the external ids in it, and what its events make of that."""
+    """The people of one turn: what is stored about the external ids in it, and what its events make of that.
 
-    def __init__(self, known: Mapping[Key, Person]) -> None:
-        self._of = dict(known)
+    known: all that is stored of these ids, and perhaps others; the turn changes it.
+    """
+
+    def __init__(self, known: dict[Key, Person]) -> None:
+        self._of = known
         self.created: list[Person] = []
+        self.altered: list[Person] = []  # whose own row changes, whether an event came to them or not
         self.bound: list[Key] = []  # external ids that are new
         self.taken_in: list[Person] = []  # stored profiles that were merged into another
 
@@ -71,20 +74,12 @@ class People:
 
     def owner(self, event: Event, ts: int) -> Person | None:
         """Whose event this is, after following the link it carries. None: it names nobody."""
-        keys = list(keys_of(event))
+        keys = keys_of(event)
         if not keys:
             return None
         person = self._linked(keys[0], keys[1], ts) if len(keys) == 2 else self._get(keys[0], ts)
         person.seen(ts)
         return person
-
-    def everybody(self) -> Iterable[tuple[Key, Person]]:
-        """Every external id of the turn that belongs to somebody, and to whom after all merges."""
-        return [(key, survivor(person)) for key, person in self._of.items()]
-
-    def altered(self) -> Iterable[Person]:
-        """People whose own row changes, whether an event came to them or not."""
-        return [person for person in self._of.values() if person.named or person.united]
 
     def alias(self, previous: str, user: str, ts: int) -> bool:
         """The person `previous` is from now on `user`. False: it is an anonymous id of somebody else."""
@@ -137,6 +132,7 @@ class People:
         self.bound.append(key)
         if key[0] == USER and not person.identified:
             person.identified = person.named = True
+            self.altered.append(person)
 
     def _merge(self, loser: Person, winner: Person) -> Person:
         """Unite two people. `winner` has a userId: where both have one, it is the one an alias names as the new."""
@@ -145,6 +141,7 @@ class People:
         winner.last_seen = max(winner.last_seen, loser.last_seen)
         if loser.stored:
             loser.united = winner.united = True
+            self.altered += (loser, winner)
             self.taken_in.append(loser)
         return winner
 

@@ -1,7 +1,6 @@
 """Profiles and aliases in the database, in bulk: the same few statements for any number of rows."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -87,25 +86,10 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 def ask_known(cursor: Cursor, project: int, keys: Collection[Key]) -> None:
-    """Send the question whom external ids belong to; the rows are for `known`."""
+    """Send the question whom external ids belong to; the rows are for `Memory.meet`."""
     # In the order of the index: neighbours are on the same page.
     wanted = [{"kind": kind, "external_id": external} for kind, external in sorted(keys)]
     cursor.execute(KNOWN, {"project": project, "keys": _json(wanted)})
-
-
-def known(rows: Iterable[Sequence[Any]], remembered: Mapping[Key, Person]) -> dict[Key, Person]:
-    """People by external id, those that are remembered among them; ids of the same profile share one Person."""
-    people: dict[int, Person] = {person.id: person for person in remembered.values()}
-    result: dict[Key, Person] = dict(remembered)
-    for kind, external, profile, public, shard, identified, first, last in rows:
-        person = people.get(profile)
-        if person is None:
-            person = people[profile] = Person(
-                id=profile, public_id=public, shard=shard, identified=identified,
-                first_seen=first, last_seen=last, stored=True,
-            )  # fmt: skip
-        result[kind, external] = person
-    return result
 
 
 def number_new(cursor: Cursor, project: int, shards: int, people: People) -> list[Person]:

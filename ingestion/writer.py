@@ -26,9 +26,10 @@ from ingestion import (
     waiting,
     written,
 )
+from ingestion.acquaintances import Memory
 from ingestion.arrivals import Arrival
 from ingestion.cursors import Cursor, copy_packed
-from ingestion.identity import Key, People, Person, keys_of, survivor
+from ingestion.identity import People, Person, keys_of, survivor
 from ingestion.outcomes import Outcome
 from ingestion.traits import Sheet
 from ingestion.waiting import Waiting
@@ -79,6 +80,7 @@ class Turn(msgspec.Struct, frozen=True):
     batches: Sequence[Waiting]  # without those that were applied before
     outcomes: list[Outcome]
     names: Mapping[str, int]
+    memory: Memory
     people: People
     sheets: Mapping[int, Sheet]
 
@@ -117,13 +119,14 @@ def _worked_out(cursor: Cursor, lane: Lane, now: int, batches: Sequence[Waiting]
     numbers = names.numbered(cursor, lane.project, _names(lane.project, read.arrivals))
     good, refused = outcomes.admitted(read.arrivals, numbers)
     firsts, repeated = outcomes.first_of_each(good)
-    fresh, people = _ask(cursor, lane, firsts, now)
+    fresh, memory = _ask(cursor, lane, firsts, now)
+    people = People(memory.owners)
     known = [outcomes.duplicate(arrival) for arrival in firsts if arrival.uid not in fresh]
     found = outcomes.identified((arrival for arrival in firsts if arrival.uid in fresh), people)
     profiles.number_new(cursor, lane.project, lane.shards, people)
     sheets = _traits(cursor, lane.project, found, people)
     every = [*erased, *map(outcomes.rejected, read.refused), *refused, *repeated, *known, *found]
-    return Turn(lane, now, batches, every, numbers, people, sheets)
+    return Turn(lane, now, batches, every, numbers, memory, people, sheets)
 
 
 def _sifted(cursor: Cursor, lane: Lane, read: arrivals.Read) -> tuple[arrivals.Read, list[Outcome]]:
@@ -146,21 +149,23 @@ def _names(project: int, read: Sequence[Arrival]) -> dict[str, bool]:
     return found
 
 
-def _ask(cursor: Cursor, lane: Lane, firsts: Sequence[Arrival], now: int) -> tuple[set[bytes], People]:
+def _ask(cursor: Cursor, lane: Lane, firsts: Sequence[Arrival], now: int) -> tuple[set[bytes], Memory]:
     """Which events are new, and who is known: two statements, one round trip; one, if all people are remembered."""
+    memory = acquaintances.taken(lane.project, lane.people_version, cursor.connection)
     if not firsts:
-        return set(), People({})
-    uids = b"".join(arrival.uid for arrival in firsts)
+        return set(), memory
+    uids = b"".join([arrival.uid for arrival in firsts])
     with psycopg.Cursor(cursor.connection) as other:
         with cursor.connection.pipeline():
             cursor.execute(DEDUPE, [lane.project, uids, now, len(firsts)], binary=True)
             # While PostgreSQL works on that.
-            keys: set[Key] = set(chain.from_iterable(keys_of(arrival.event) for arrival in firsts))
-            remembered, missing = acquaintances.recalled(lane.project, lane.people_version, cursor.connection, keys)
-            if missing:
-                profiles.ask_known(other, lane.project, missing)
+            unknown = {key for arrival in firsts for key in keys_of(arrival.event) if key not in memory.owners}
+            if unknown:
+                profiles.ask_known(other, lane.project, unknown)
         fresh = {uid for (uid,) in cursor}
-        return fresh, People(profiles.known(other if missing else (), remembered))
+        if unknown:
+            memory.meet(other)
+        return fresh, memory
 
 
 def _traits(cursor: Cursor, project: int, found: Sequence[Outcome], people: People) -> dict[int, Sheet]:
@@ -198,14 +203,11 @@ def _write(cursor: Cursor, turn: Turn) -> None:
 
 def _remember_people(cursor: Cursor, turn: Turn) -> None:
     """For the next turn; other processes are told to forget those who are not what they were."""
-    lane, people, connection = turn.lane, turn.people, cursor.connection
-    version = lane.people_version
-    if people.taken_in or any(person.stored for person in people.altered()):
-        cursor.execute(CHANGED, [lane.project])
+    project, people, version = turn.lane.project, turn.people, turn.lane.people_version
+    if any(person.stored for person in people.altered):
+        cursor.execute(CHANGED, [project])
         version += 1
-    transaction.on_commit(
-        lambda: acquaintances.remember(lane.project, lane.people_version, version, connection, people)
-    )
+    transaction.on_commit(lambda: acquaintances.put_back(project, turn.memory, version, people))
 
 
 def _touched(turn: Turn) -> list[Person]:
@@ -213,7 +215,7 @@ def _touched(turn: Turn) -> list[Person]:
     people = chain(
         (outcome.person for outcome in turn.outcomes if outcome.person is not None),
         turn.people.created,
-        turn.people.altered(),
+        turn.people.altered,
     )
     return list({id(person): person for person in map(survivor, people)}.values())
 

@@ -54,7 +54,7 @@ def test_what_was_learned_over_a_lost_connection_is_asked_for_again(project: Pro
     Profile.objects.filter(project=project).update(shard=7)  # as if the server had not kept what it said
     apply_events(project, track(userId="alice", messageId="2"))
     memory = acquaintances._memories[project.pk]
-    assert [known.shard for known in memory.people.values()] == [7]
+    assert [known.shard for known in memory.by_id.values()] == [7]
 
 
 def test_the_erased_are_forgotten(project: Project) -> None:
