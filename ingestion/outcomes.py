@@ -3,6 +3,7 @@
 Everything here happens in memory, between the statements that read and those that write.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -16,6 +17,9 @@ from ingestion.names import NAMES_MOST
 from ingestion.waiting import Waiting
 
 What = Literal["stored", "duplicate", "rejected"]
+# By batch (its row id), event name (NAMELESS, or ALIAS for what is followed and no event), and what became of it.
+Counted = Counter[tuple[int, int, What]]
+NAMELESS, ALIAS = 0, -1
 
 
 class Outcome(msgspec.Struct, kw_only=True, gc=False):
@@ -35,6 +39,18 @@ class Outcome(msgspec.Struct, kw_only=True, gc=False):
 
     def reject(self, refused: Refused) -> None:
         self.what, self.refused = "rejected", refused
+
+
+def counted(outcomes: Iterable[Outcome], names: Mapping[str, int]) -> Counted:
+    """How many of each, once for all that count: what is done for every event must be little."""
+    return Counter([(each.batch.id, _number(each, names), each.what) for each in outcomes])
+
+
+def _number(outcome: Outcome, names: Mapping[str, int]) -> int:
+    if outcome.arrival is None:
+        return NAMELESS
+    event = outcome.arrival.event
+    return ALIAS if event.kind == "alias" else names.get(event.name, NAMELESS)
 
 
 def rejected(refused: Refused, arrival: Arrival | None = None) -> Outcome:
@@ -88,15 +104,16 @@ def identified(arrivals: Iterable[Arrival], people: People) -> list[Outcome]:
     """Follow every link in inbox order, and say whose each event is."""
     outcomes = [_identified(arrival, people) for arrival in arrivals]
     for outcome in outcomes:  # a later link of the same turn may have merged an earlier person
-        outcome.person = None if outcome.person is None else survivor(outcome.person)
+        if outcome.person is not None and outcome.person.into is not None:
+            outcome.person = survivor(outcome.person)
     return outcomes
 
 
 def _identified(arrival: Arrival, people: People) -> Outcome:
     event = arrival.event
     outcome = Outcome(batch=arrival.batch, what="stored", arrival=arrival, keyed=True)
-    previous = previous_of(event)
-    if event.kind != "alias" or previous is None or event.user_id is None:
+    previous = previous_of(event) if event.kind == "alias" else None
+    if previous is None or event.user_id is None:
         outcome.person = people.owner(event, arrival.ts)
     elif not people.alias(previous, event.user_id, arrival.ts):
         detail = "This anonymous id already belongs to another user, who is not merged with this one."

@@ -3,21 +3,19 @@
 By the instant of receipt: an event of last year that comes today is work of today.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-
 import msgspec
 from django.db import transaction
 
 from ingestion import activity
 from ingestion.activity import HOUR_MS
 from ingestion.cursors import Cursor
-from ingestion.outcomes import Outcome
+from ingestion.outcomes import ALIAS, NAMELESS
+from ingestion.turns import Turn
+from ingestion.waiting import Waiting
 
 MINUTE_MS = 60_000
 MINUTES_AN_HOUR = HOUR_MS // MINUTE_MS
 MOST_WRITTEN = 200_000  # profiles and hours that a process remembers: some 20 MB
-NAMELESS = 0
 
 Counts = dict[tuple[int, int], dict[str, int]]
 
@@ -38,35 +36,38 @@ on conflict (project_id, hour, name_id) do update set stored = e.stored + exclud
 _written: dict[int, set[tuple[int, int]]] = {}
 
 
-def record(cursor: Cursor, project: int, outcomes: Iterable[Outcome], names: Mapping[str, int], now: int) -> None:
-    """Count `outcomes`, in the transaction that stores them: a few statements, however many there are."""
-    # By minute and name first: what is done for every event must be little.
-    seen: Counter[tuple[int, int, str]] = Counter()
-    active: set[tuple[int, int]] = set()
-    for outcome in outcomes:
-        is_event = outcome.is_event
-        minute = min(outcome.batch.received_at, now) // MINUTE_MS
-        if is_event and outcome.person is not None:
-            active.add((minute // MINUTES_AN_HOUR * HOUR_MS, outcome.person.id))
-        if is_event or outcome.what != "stored":
-            seen[minute, _name(outcome, names), outcome.what] += 1
-    if seen:
-        _count(cursor, project, seen)
+def record(cursor: Cursor, turn: Turn) -> None:
+    """Count the outcomes, in the transaction that stores them: a few statements, however many there are."""
+    if turn.counted:
+        _count(cursor, turn)
+    hours = {batch.id: _minute(batch, turn.now) // MINUTES_AN_HOUR * HOUR_MS for batch in turn.batches}
+    active = {
+        (hours[each.batch.id], each.person.id) for each in turn.outcomes if each.person is not None and each.is_event
+    }
+    project = turn.lane.project
     if fresh := active - _written.get(project, frozenset()):
         activity.note(cursor, project, fresh)
         transaction.on_commit(lambda: _remember(project, fresh))
 
 
-def _count(cursor: Cursor, project: int, seen: Mapping[tuple[int, int, str], int]) -> None:
+def _count(cursor: Cursor, turn: Turn) -> None:
     hours: Counts = {}
     minutes: Counts = {}
-    for (minute, name, what), n in seen.items():
+    of_batch = {batch.id: _minute(batch, turn.now) for batch in turn.batches}
+    for (batch, name, what), n in turn.counted.items():
+        if name == ALIAS and what == "stored":
+            continue
+        minute = of_batch[batch]
         hour = minute // MINUTES_AN_HOUR * HOUR_MS
-        for counted, key in ((hours, (hour, name)), (minutes, (minute * MINUTE_MS, 0))):
+        for counted, key in ((hours, (hour, max(name, NAMELESS))), (minutes, (minute * MINUTE_MS, 0))):
             counted.setdefault(key, {"stored": 0, "duplicate": 0, "rejected": 0})[what] += n
     by_hour = [{"hour": hour, "name": name, **tally} for (hour, name), tally in sorted(hours.items())]
     by_minute = [{"minute": minute, **tally} for (minute, _), tally in sorted(minutes.items())]
-    cursor.execute(EVENTS, {"project": project, "hours": _json(by_hour), "minutes": _json(by_minute)})
+    cursor.execute(EVENTS, {"project": turn.lane.project, "hours": _json(by_hour), "minutes": _json(by_minute)})
+
+
+def _minute(batch: Waiting, now: int) -> int:
+    return min(batch.received_at, now) // MINUTE_MS
 
 
 def _remember(project: int, written: set[tuple[int, int]]) -> None:
@@ -74,10 +75,6 @@ def _remember(project: int, written: set[tuple[int, int]]) -> None:
     if len(written) + sum(map(len, _written.values())) > MOST_WRITTEN:
         _written.clear()
     _written.setdefault(project, set()).update(written)
-
-
-def _name(outcome: Outcome, names: Mapping[str, int]) -> int:
-    return NAMELESS if outcome.arrival is None else names.get(outcome.arrival.event.name, NAMELESS)
 
 
 def _json(rows: object) -> str:

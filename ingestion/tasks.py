@@ -10,6 +10,7 @@ from prometheus_client import Counter, Histogram
 
 from ingestion import retention, waiting, writer
 from ingestion.cursors import Cursor, bulk_transaction
+from ingestion.turns import Lane
 from ingestion.waiting import Waiting
 from persona.lib.log import get_logger, redact
 
@@ -56,7 +57,7 @@ def apply_some() -> int:
 
 
 def _turn(projects: Sequence[int]) -> int | None:
-    lane: writer.Lane | None = None
+    lane: Lane | None = None
     batches: list[Waiting] = []
     found: dict[str, int] = {}
     started = time.monotonic()
@@ -104,13 +105,13 @@ def _alone(project: int, batch: Waiting) -> int:
     return 1
 
 
-def _locked(cursor: Cursor, projects: Sequence[int]) -> writer.Lane | None:
+def _locked(cursor: Cursor, projects: Sequence[int]) -> Lane | None:
     global _last_project
     row = cursor.execute(LOCK, [list(projects), _last_project]).fetchone()
     if row is None:
         return None
     _last_project = row[0]
-    return writer.Lane(*row)
+    return Lane(*row)
 
 
 def _is_the_batch(error: Exception) -> bool:

@@ -5,7 +5,7 @@ one writer per project at a time.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 
 import msgspec
@@ -32,6 +32,7 @@ from ingestion.cursors import Cursor, copy_packed
 from ingestion.identity import People, Person, keys_of, survivor
 from ingestion.outcomes import Outcome
 from ingestion.traits import Sheet
+from ingestion.turns import Lane, Turn
 from ingestion.waiting import Waiting
 from keys import uses
 from keys.kinds import publishable
@@ -53,36 +54,13 @@ CHANGED = "update ingestion_writerlane set people_version = people_version + 1 w
 RELEASE = "delete from ingestion_dedupekey where project_id = %s and uid = any(%s)"
 STALE = """
 insert into ingestion_staleprofiles (project_id, shard, at, items)
-select %s, r.* from unnest(%s::smallint[], %s::bigint[], %s::bytea[]) as r
+select %s, r.* from unnest(%s::smallint[], %s::bigint[], %b::bytea[]) as r
 """
 APPLIED = """
 insert into ingestion_appliedbatch (project_id, batch_id, stored, duplicates, rejected, at)
 select %s, r.batch_id, r.stored, r.duplicate, r.rejected, %s
 from json_to_recordset(%s) as r(batch_id text, stored integer, duplicate integer, rejected integer)
 """
-
-
-class Lane(msgspec.Struct, frozen=True):
-    """A project whose writer lane is locked by this transaction. has_erased: some profile of it was erased."""
-
-    project: int
-    shards: int
-    watched_until: int
-    people_version: int
-    has_erased: bool
-
-
-class Turn(msgspec.Struct, frozen=True):
-    """What one turn has found out, when all that is left is to write it down."""
-
-    lane: Lane
-    now: int
-    batches: Sequence[Waiting]  # without those that were applied before
-    outcomes: list[Outcome]
-    names: Mapping[str, int]
-    memory: Memory
-    people: People
-    sheets: Mapping[int, Sheet]
 
 
 def apply(cursor: Cursor, lane: Lane, batches: Sequence[Waiting]) -> Counter[str]:
@@ -96,7 +74,8 @@ def apply(cursor: Cursor, lane: Lane, batches: Sequence[Waiting]) -> Counter[str
         began = tracing.now()
         turn = _worked_out(cursor, lane, now, todo)
         _write(cursor, turn)
-        found.update(outcome.what for outcome in turn.outcomes)
+        for (*_, what), n in turn.counted.items():
+            found[what] += n
         if tracing.on():
             stored = (one.arrival.uid for one in turn.outcomes if one.what == "stored" and one.arrival is not None)
             tracing.tell(stored, "event.apply", began=began, project=lane.project)
@@ -126,7 +105,8 @@ def _worked_out(cursor: Cursor, lane: Lane, now: int, batches: Sequence[Waiting]
     profiles.number_new(cursor, lane.project, lane.shards, people)
     sheets = _traits(cursor, lane.project, found, people)
     every = [*erased, *map(outcomes.rejected, read.refused), *refused, *repeated, *known, *found]
-    return Turn(lane, now, batches, every, numbers, memory, people, sheets)
+    counted = outcomes.counted(every, numbers)
+    return Turn(lane, now, batches, every, numbers, memory, people, sheets, counted)
 
 
 def _sifted(cursor: Cursor, lane: Lane, read: arrivals.Read) -> tuple[arrivals.Read, list[Outcome]]:
@@ -190,7 +170,7 @@ def _write(cursor: Cursor, turn: Turn) -> None:
         cursor.execute(APPLIED, [project, turn.now, _tallies(turn)])
         uses.note(cursor, project, _uses(turn), turn.now)
         _release(cursor, project, turn.outcomes)
-        tallies.record(cursor, project, turn.outcomes, turn.names, turn.now)
+        tallies.record(cursor, turn)
         if turn.lane.watched_until > turn.now:
             told = [outcome for outcome in turn.outcomes if not ids.imported(outcome.batch.batch_id)]
             if told:  # nobody forwards the past
@@ -221,30 +201,28 @@ def _touched(turn: Turn) -> list[Person]:
 
 
 def _write_stale(cursor: Cursor, turn: Turn, touched: Collection[Person]) -> None:
-    rows = marks.rows(turn.outcomes, touched, turn.people.taken_in, turn.sheets, turn.names, turn.now)
+    rows = marks.rows(turn, touched)
     if rows:
         cursor.execute(STALE, [turn.lane.project, *map(list, zip(*rows, strict=True))])
 
 
 def _tallies(turn: Turn) -> str:
-    tallies = {
-        batch.batch_id: {"batch_id": batch.batch_id, "stored": 0, "duplicate": 0, "rejected": 0}
-        for batch in turn.batches
-    }
-    for outcome in turn.outcomes:
-        tally: dict[str, object] = tallies[outcome.batch.batch_id]
-        tally[outcome.what] = int(str(tally[outcome.what])) + 1
-    return msgspec.json.encode(list(tallies.values())).decode()
+    tallies = {batch.id: {"stored": 0, "duplicate": 0, "rejected": 0} for batch in turn.batches}
+    for (batch, _, what), n in turn.counted.items():
+        tallies[batch][what] += n
+    rows = [{"batch_id": batch.batch_id, **tallies[batch.id]} for batch in turn.batches]
+    return msgspec.json.encode(rows).decode()
 
 
 def _uses(turn: Turn) -> dict[int, tuple[int, int]]:
     """Of each key: how many events came with it, and when the newest."""
     found: dict[int, tuple[int, int]] = {}
-    for outcome in turn.outcomes:
-        key = outcome.batch.key
-        if key is not None:
-            events, last = found.get(key, (0, 0))
-            found[key] = (events + 1, max(last, outcome.batch.received_at))
+    batches = {batch.id: batch for batch in turn.batches}
+    for (number, *_), n in turn.counted.items():
+        batch = batches[number]
+        if batch.key is not None:
+            events, last = found.get(batch.key, (0, 0))
+            found[batch.key] = (events + n, max(last, batch.received_at))
     return found
 
 

@@ -1,0 +1,35 @@
+"""What the rooms of a turn of the writer tell one another. Frozen, and no database."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from ingestion.acquaintances import Memory
+from ingestion.identity import People
+from ingestion.outcomes import Counted, Outcome
+from ingestion.traits import Sheet
+from ingestion.waiting import Waiting
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """A project whose writer lane is locked by this transaction. has_erased: some profile of it was erased."""
+
+    project: int
+    shards: int
+    watched_until: int
+    people_version: int
+    has_erased: bool
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """What one turn has found out, when all that is left is to write it down."""
+
+    lane: Lane
+    now: int
+    batches: Sequence[Waiting]  # without those that were applied before
+    outcomes: list[Outcome]
+    names: Mapping[str, int]
+    memory: Memory
+    people: People
+    sheets: Mapping[int, Sheet]
+    counted: Counted
