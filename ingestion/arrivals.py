@@ -1,6 +1,6 @@
 """Batches become arrivals: each event with its uid and its instant on the database's clock. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -49,15 +49,30 @@ class Read(msgspec.Struct, frozen=True):
     refused: list[Refused]
 
 
-def read(batches: Iterable[Waiting], now: int) -> Read:
-    """Decode `batches`; `now` is the database's clock in ms. Raises Problem or KeyError for one nobody can read."""
+# What was read before, by row id and batch id: after a failover either may come again for another batch.
+Ready = Mapping[tuple[int, str], Read]
+
+
+def read(batches: Iterable[Waiting], now: int, ready: Ready) -> Read:
+    """Decode `batches`, as far as they are not `ready`; `now` is the database's clock in ms.
+
+    Raises Problem or KeyError for one nobody can read.
+    """
     result = Read([], [])
     for batch in batches:
-        reading = DIALECTS[batch.dialect].read(batch.body)
-        result.refused.extend(Refused(batch, rejection) for rejection in reading.rejections)
-        for event in reading.events:
-            result.arrivals.append(_arrival(batch, event, reading.sent_at, now))
+        one = ready.get((batch.id, batch.batch_id)) or read_one(batch, now)
+        result.refused.extend(one.refused)
+        result.arrivals.extend(one.arrivals)
     return result
+
+
+def read_one(batch: Waiting, now: int) -> Read:
+    """The same of one batch. What was received before `now` is read the same at any later time."""
+    reading = DIALECTS[batch.dialect].read(batch.body)
+    return Read(
+        [_arrival(batch, event, reading.sent_at, now) for event in reading.events],
+        [Refused(batch, rejection) for rejection in reading.rejections],
+    )
 
 
 def refuse(arrival: Arrival, code: str, field: str, detail: str) -> Refused:

@@ -5,6 +5,7 @@ Rows go in as ONE JSON parameter (`json_to_recordset`) or by binary COPY: both c
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -39,13 +40,25 @@ def array(numbers: Iterable[int]) -> str:
     return "{" + ",".join(map(str, numbers)) + "}"
 
 
-def copy_packed(cursor: Cursor, statement: str, rows: Sequence[bytes]) -> None:
-    """Binary COPY of rows that are packed already, in the order of the columns."""
+@contextmanager
+def copy_packed(cursor: Cursor, statement: str, rows: Iterable[bytes]) -> Iterator[None]:
+    """Binary COPY of rows that are packed already, in the order of the columns.
+
+    What is done inside is done while PostgreSQL stores the last of them; the connection is busy until the end.
+    """
     with cursor.copy(statement) as copy:
         copy.write(HEAD)
-        for first in range(0, len(rows), ROWS_A_WRITE):
-            copy.write(b"".join(rows[first : first + ROWS_A_WRITE]))
+        for some in batched(rows, ROWS_A_WRITE):
+            copy.write(b"".join(some))
         copy.write(TAIL)
+        yield
+
+
+def batched(rows: Iterable[bytes], size: int) -> Iterator[tuple[bytes, ...]]:
+    """`size` of them at a time."""
+    left = iter(rows)
+    while some := tuple(islice(left, size)):
+        yield some
 
 
 def copy_rows(cursor: Cursor, statement: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

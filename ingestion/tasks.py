@@ -8,7 +8,7 @@ from celery import shared_task
 from django.db import Error as DatabaseError
 from prometheus_client import Counter, Histogram
 
-from ingestion import retention, waiting, writer
+from ingestion import readahead, retention, waiting, writer
 from ingestion.cursors import Cursor, bulk_transaction
 from ingestion.turns import Lane
 from ingestion.waiting import Waiting
@@ -66,9 +66,9 @@ def _turn(projects: Sequence[int]) -> int | None:
             lane = _locked(cursor, projects)
             if lane is None:
                 return None
-            batches = waiting.take(lane.project)
+            batches, read = readahead.take(lane.project)
             if batches:
-                found = writer.apply(cursor, lane, batches)
+                found = writer.apply(cursor, lane, batches, read)
     except Exception as error:
         if lane is None or not _is_the_batch(error):
             raise

@@ -3,7 +3,9 @@
 The inbox may be a database of its own: nothing here is joined with another table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 from django.conf import settings
@@ -28,18 +30,19 @@ select project_id from waiting where project_id is not null
 """
 # Up to one id, found first: a join with the counted rows becomes quadratic while the inbox has no statistics.
 TAKE = """
-select id, batch_id, key_id, dialect, received_at, body from ingestion_batch
-where project_id = %(project)s and not parked and id <= (
+select id, batch_id, key_id, dialect, n, received_at,
+    case when batch_id <> all(%(held)s::text[]) then body end from ingestion_batch
+where project_id = %(project)s and not parked and id > %(after)s and id <= (
     select max(counted.id)
     from (select id, sum(n) over w as events, sum(octet_length(body)) over w as bytes, row_number() over w as place
           from (select id, n, body from ingestion_batch where project_id = %(project)s and not parked
-                order by id limit %(events)s) as oldest
+                and id > %(after)s order by id limit %(events)s) as oldest
           window w as (order by id)) as counted
     where counted.place = 1 or (counted.events <= %(events)s and counted.bytes <= %(bytes)s))
 order by id
 """
 TAKE_ONE = """
-select id, batch_id, key_id, dialect, received_at, body from ingestion_batch
+select id, batch_id, key_id, dialect, n, received_at, body from ingestion_batch
 where project_id = %s and id = %s and not parked
 """
 FORGET = "delete from ingestion_batch where project_id = %s and id = any(%s)"
@@ -54,6 +57,7 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     batch_id: str
     key: int | None  # None: put back by a person
     dialect: str
+    n: int
     received_at: int
     body: bytes
 
@@ -69,11 +73,21 @@ def projects() -> list[int]:
         return [project for (project,) in cursor.execute(PROJECTS)]
 
 
-def take(project: int) -> list[Waiting]:
-    """The oldest batches of `project`: at least one, then up to EVENTS_A_TURN events and BYTES_A_TURN bytes."""
-    limits = {"project": project, "events": EVENTS_A_TURN, "bytes": BYTES_A_TURN}
+def take(project: int, held: Mapping[str, Waiting] = MappingProxyType({}), *, after: int = 0) -> list[Waiting]:
+    """The oldest batches of `project`: at least one, then up to EVENTS_A_TURN events and BYTES_A_TURN bytes.
+
+    held: those whose body, which never changes, is here already, by batch id; after: take those above this row id.
+    """
+    given = {
+        "project": project, "events": EVENTS_A_TURN, "bytes": BYTES_A_TURN, "held": list(held), "after": after,
+    }  # fmt: skip
     with bulk_cursor(settings.INBOX_ALIAS) as cursor:
-        return [Waiting(*row) for row in cursor.execute(TAKE, limits, binary=True)]
+        rows = cursor.execute(TAKE, given, binary=True)
+        return [Waiting(*row) if row[-1] is not None else _with_body(row, held[row[1]]) for row in rows]
+
+
+def _with_body(row: Sequence[Any], held: Waiting) -> Waiting:
+    return msgspec.structs.replace(held, id=row[0]) if held.id != row[0] else held
 
 
 def take_one(project: int, row: int) -> list[Waiting]:

@@ -7,20 +7,22 @@ one writer per project at a time.
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
+from types import MappingProxyType
 
 import msgspec
-import psycopg
 from django.db import transaction
 
 from ingestion import (
     acquaintances,
     activity,
     arrivals,
+    dedupe,
     log,
     marks,
     names,
     outcomes,
     profiles,
+    readahead,
     tallies,
     tombstones,
     waiting,
@@ -29,7 +31,7 @@ from ingestion import (
 from ingestion.acquaintances import Memory
 from ingestion.arrivals import Arrival
 from ingestion.cursors import Cursor, copy_packed
-from ingestion.identity import People, Person, keys_of, survivor
+from ingestion.identity import Key, People, Person, keys_of, survivor
 from ingestion.outcomes import Outcome
 from ingestion.traits import Sheet
 from ingestion.turns import Lane, Turn
@@ -43,15 +45,7 @@ NOW = """
 select floor(extract(epoch from clock_timestamp()) * 1000)::bigint, array(
     select batch_id from ingestion_appliedbatch where project_id = %s and batch_id = any(%s::text[]))
 """
-# The uids come as one string of 16 bytes each: an array of 5,000 costs ten times as much to send.
-DEDUPE = """
-insert into ingestion_dedupekey (project_id, uid, received_at)
-select %s, substring(%s::bytea from place * 16 + 1 for 16), %s from generate_series(0, %s - 1) as place
-on conflict (project_id, uid) do nothing
-returning uid
-"""
 CHANGED = "update ingestion_writerlane set people_version = people_version + 1 where project_id = %s"
-RELEASE = "delete from ingestion_dedupekey where project_id = %s and uid = any(%s)"
 STALE = """
 insert into ingestion_staleprofiles (project_id, shard, at, items)
 select %s, r.* from unnest(%s::smallint[], %s::bigint[], %b::bytea[]) as r
@@ -63,16 +57,18 @@ from json_to_recordset(%s) as r(batch_id text, stored integer, duplicate integer
 """
 
 
-def apply(cursor: Cursor, lane: Lane, batches: Sequence[Waiting]) -> Counter[str]:
+def apply(
+    cursor: Cursor, lane: Lane, batches: Sequence[Waiting], ready: arrivals.Ready = MappingProxyType({})
+) -> Counter[str]:
     """Apply `batches`, in their order, and take them out of the inbox. Those applied before change nothing.
 
-    How many events were stored, duplicate and rejected.
+    ready: what was read of them before. How many events were stored, duplicate and rejected.
     """
     found: Counter[str] = Counter()
     now, todo = _not_yet_applied(cursor, lane.project, batches)
     if todo:
         began = tracing.now()
-        turn = _worked_out(cursor, lane, now, todo)
+        turn = _worked_out(cursor, lane, now, todo, ready)
         _write(cursor, turn)
         for (*_, what), n in turn.counted.items():
             found[what] += n
@@ -92,8 +88,8 @@ def _not_yet_applied(cursor: Cursor, project: int, batches: Sequence[Waiting]) -
     return now, sorted(todo.values(), key=lambda batch: batch.id)
 
 
-def _worked_out(cursor: Cursor, lane: Lane, now: int, batches: Sequence[Waiting]) -> Turn:
-    read = arrivals.read(batches, now)
+def _worked_out(cursor: Cursor, lane: Lane, now: int, batches: Sequence[Waiting], ready: arrivals.Ready) -> Turn:
+    read = arrivals.read(batches, now, ready)
     read, erased = _sifted(cursor, lane, read)
     numbers = names.numbered(cursor, lane.project, _names(lane.project, read.arrivals))
     good, refused = outcomes.admitted(read.arrivals, numbers)
@@ -129,23 +125,22 @@ def _names(project: int, read: Sequence[Arrival]) -> dict[str, bool]:
     return found
 
 
-def _ask(cursor: Cursor, lane: Lane, firsts: Sequence[Arrival], now: int) -> tuple[set[bytes], Memory]:
-    """Which events are new, and who is known: two statements, one round trip; one, if all people are remembered."""
+def _ask(cursor: Cursor, lane: Lane, firsts: Sequence[Arrival], now: int) -> tuple[Collection[bytes], Memory]:
+    """Which events are new, and what is known of all people in them."""
     memory = acquaintances.taken(lane.project, lane.people_version, cursor.connection)
     if not firsts:
-        return set(), memory
-    uids = b"".join([arrival.uid for arrival in firsts])
-    with psycopg.Cursor(cursor.connection) as other:
-        with cursor.connection.pipeline():
-            cursor.execute(DEDUPE, [lane.project, uids, now, len(firsts)], binary=True)
-            # While PostgreSQL works on that.
-            unknown = {key for arrival in firsts for key in keys_of(arrival.event) if key not in memory.owners}
-            if unknown:
-                profiles.ask_known(other, lane.project, unknown)
-        fresh = {uid for (uid,) in cursor}
-        if unknown:
-            memory.meet(other)
-        return fresh, memory
+        return (), memory
+    unknown: set[Key] = set()
+
+    def look_up() -> None:
+        owners = memory.owners
+        unknown.update(key for arrival in firsts for key in keys_of(arrival.event) if key not in owners)
+
+    fresh = dedupe.note(cursor, lane.project, [arrival.uid for arrival in firsts], now, meanwhile=look_up)
+    if unknown:
+        profiles.ask_known(cursor, lane.project, unknown)
+        memory.meet(cursor)
+    return fresh, memory
 
 
 def _traits(cursor: Cursor, project: int, found: Sequence[Outcome], people: People) -> dict[int, Sheet]:
@@ -160,13 +155,17 @@ def _traits(cursor: Cursor, project: int, found: Sequence[Outcome], people: Peop
 
 def _write(cursor: Cursor, turn: Turn) -> None:
     project = turn.lane.project
-    touched = _touched(turn)
+    coming = readahead.fetch(project, turn.batches)
+    with copy_packed(cursor, written.EVENTS, written.packed(project, turn.names, turn.outcomes)):
+        touched = _touched(turn)
+        marked = marks.rows(turn, touched)
     with cursor.connection.pipeline():
+        if marked:
+            cursor.execute(STALE, [project, *map(list, zip(*marked, strict=True))])
         profiles.merge(cursor, project, turn.people.taken_in)
         activity.merge(cursor, project, turn.people.taken_in)
         profiles.save(cursor, project, touched, {owner: sheet.state for owner, sheet in turn.sheets.items()})
         profiles.bind(cursor, project, turn.people)
-        _write_stale(cursor, turn, touched)
         cursor.execute(APPLIED, [project, turn.now, _tallies(turn)])
         uses.note(cursor, project, _uses(turn), turn.now)
         _release(cursor, project, turn.outcomes)
@@ -175,8 +174,7 @@ def _write(cursor: Cursor, turn: Turn) -> None:
             told = [outcome for outcome in turn.outcomes if not ids.imported(outcome.batch.batch_id)]
             if told:  # nobody forwards the past
                 log.record(cursor, project, told, turn.now)
-        events = written.packed(project, turn.names, turn.outcomes)  # while PostgreSQL works on all that
-    copy_packed(cursor, written.EVENTS, events)
+        readahead.prepare(project, coming, turn.now)  # while PostgreSQL works on all that
     written.copy_dead_letters(cursor, project, turn.outcomes, turn.now)
     _remember_people(cursor, turn)
 
@@ -198,12 +196,6 @@ def _touched(turn: Turn) -> list[Person]:
         turn.people.altered,
     )
     return list({id(person): person for person in map(survivor, people)}.values())
-
-
-def _write_stale(cursor: Cursor, turn: Turn, touched: Collection[Person]) -> None:
-    rows = marks.rows(turn, touched)
-    if rows:
-        cursor.execute(STALE, [turn.lane.project, *map(list, zip(*rows, strict=True))])
 
 
 def _tallies(turn: Turn) -> str:
@@ -229,6 +221,4 @@ def _uses(turn: Turn) -> dict[int, tuple[int, int]]:
 def _release(cursor: Cursor, project: int, found: Iterable[Outcome]) -> None:
     """A rejected event keeps no dedupe key: corrected, it may come again."""
     refused = (outcome.arrival for outcome in found if outcome.keyed and outcome.what == "rejected")
-    uids = [arrival.uid for arrival in refused if arrival is not None]
-    if uids:
-        cursor.execute(RELEASE, [project, uids])
+    dedupe.release(cursor, project, [arrival.uid for arrival in refused if arrival is not None])

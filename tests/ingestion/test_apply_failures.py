@@ -9,7 +9,8 @@ from pytest_django import Settings
 
 from ingestion import tasks, waiting, writer
 from ingestion.cursors import bulk_transaction
-from ingestion.models import Alias, AppliedBatch, Batch, DedupeKey, Event, EventName, Profile, StaleProfiles
+from ingestion.models import Alias, AppliedBatch, Batch, DeadLetter, DedupeKey, Event, EventName, Profile, StaleProfiles
+from ingestion.turns import Lane
 from keys.models import Project
 from persona.lib import ids
 from persona.lib.clock import rfc3339
@@ -105,7 +106,7 @@ def test_a_turn_that_dies_before_its_commit_leaves_nothing_and_is_done_again(
 
     def die_before_commit() -> None:
         with bulk_transaction() as cursor:
-            lane = writer.Lane(project.id, project.shards, 0, 0, has_erased=False)
+            lane = Lane(project.id, project.shards, 0, 0, has_erased=False)
             writer.apply(cursor, lane, waiting.take(project.id))
             raise Killed
 
@@ -211,3 +212,21 @@ def test_an_inbox_of_its_own_is_emptied_after_the_commit(project: Project, setti
     finally:
         connections["inbox"].close()
         del connections["inbox"]
+
+
+@pytest.mark.django_db
+def test_what_was_read_ahead_is_asked_for_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two turns a batch that was read ahead is set aside; another is poisonous."""
+    monkeypatch.setattr(waiting, "EVENTS_A_TURN", 4)
+    first = [put(project, track("a", userId="u1"), track("b", userId="u2")) for _ in range(2)]
+    kept = put(project, track("c", userId="u1"), {"type": "nonsense"})
+    gone = put(project, track("d", userId="u1"))
+    put_body(project, b"not json", batch_id="b_poison")
+    assert tasks.apply_some() == 2
+    waiting.park(project.pk, Batch.objects.get(batch_id=gone).pk, "set aside")
+    assert apply_all() == 2
+    assert [fate(project, batch) for batch in (*first, kept)] == [(2, 0, 0), (2, 0, 0), (1, 0, 1)]
+    assert {batch.batch_id for batch in Batch.objects.filter(project=project, parked=True)} == {gone, "b_poison"}
+    assert sorted(name for name, *_ in stored(project)) == ["a", "a", "b", "b", "c"]
+    (letter,) = DeadLetter.objects.filter(project=project)
+    assert bytes(letter.body) == b'{"type":"nonsense"}'
