@@ -1,9 +1,10 @@
 """The durable inbox: one row for each accepted request, many requests to a commit.
 
-All requests of a process share one thread with one connection. It takes what waits, writes it with one statement, and
-when that is committed all its waiters go on. While it commits, the next ones gather.
+All requests of a process share one connection. A task of the event loop takes what waits, writes it with one statement,
+and when that is committed all its waiters go on. While it commits, the next ones gather.
 """
 
+import asyncio
 import os
 import threading
 from collections.abc import Sequence
@@ -12,10 +13,11 @@ import psycopg
 from django.conf import settings
 from prometheus_client import Counter, Histogram
 
-from ingestion.inbox_line import Line, Row
+from ingestion.inbox_line import DATA, Line, Row, Sent, Values, encoded
 from ingestion.signals import accepted
 from persona.lib.futures import Promise, pending
 from persona.lib.log import get_logger
+from persona.lib.looping import beside
 from persona.lib.problems import Problem
 
 log = get_logger(__name__)
@@ -47,83 +49,128 @@ def stopping() -> Problem:
 
 
 class Inbox:
-    """One per process. Its thread starts with the first row, and again in a forked child."""
+    """One per process, on the event loop that it was started with; else on one of its own in a thread, made for the
+    first row, and again in a forked child."""
 
     def __init__(self) -> None:
         self._begin()
 
     def _begin(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._waiting: list[Waiter] = []
         self._bytes = 0  # of all rows whose waiters wait, those being written included
         self._rows = 0
         self._stopped = False
         self._away = False
-        self._thread: threading.Thread | None = None
         self._pid = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._line = Line()
+        self._is_own = False  # the loop
+        self._writer: asyncio.Task[None] | None = None
+        self._in_hand: list[Waiter] = []  # of the writer
+        self._at_rest = threading.Event()  # there is no writer, nor will there be one before the next row
+        self._at_rest.set()
+        self._left = threading.Event()  # the loop, after a stop
 
     def put(self, row: Row) -> "Promise[None]":
-        """Resolved when `row` is committed. Raises Problem 503 at once when too much waits; or the future does, when
-        the database is away."""
+        """Resolved on the inbox's loop when `row` is committed. Raises Problem 503 at once when too much waits; or the
+        promise does, when the database is away."""
         if self._pid != os.getpid():
-            self._begin()  # a fork takes neither the thread nor the connection along, but perhaps a held lock
-        future: Promise[None] = pending()
-        with self._changed:
+            self._begin()  # a fork takes neither thread nor connection along, but perhaps a held lock
+        promise: Promise[None] = pending()
+        size = len(row.body)
+        with self._lock:
             if self._stopped:
                 raise stopping()
-            if self._bytes + len(row.body) > settings.PERSONA_INBOX_QUEUE_BYTES or self._rows >= MOST_ROWS:
+            if self._bytes + size > settings.PERSONA_INBOX_QUEUE_BYTES or self._rows >= MOST_ROWS:
                 raise busy()
-            self._bytes += len(row.body)
+            self._bytes += size
             self._rows += 1
-            self._waiting.append((row, future))
-            self._run()
-            self._changed.notify()
-        return future
+            self._waiting.append((row, promise))
+            if self._at_rest.is_set():
+                self._at_rest.clear()
+                self._home().call_soon_threadsafe(self._rouse)
+        return promise
 
-    def start(self) -> None:
-        """Take rows (again)."""
+    def start(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Take rows (again), and write them on `loop`, unless they are written somewhere already."""
         if self._pid != os.getpid():
             self._begin()
-        with self._changed:
+        with self._lock:
             self._stopped = False
+            if self._loop is None:
+                self._loop, self._is_own = loop, False
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Write what waits and take no more; what is not written after `timeout` seconds is refused."""
-        with self._changed:
+        """Write what waits and take no more; what nobody has begun to write after `timeout` seconds is refused.
+
+        It waits for the inbox's loop, so it must not be called there.
+        """
+        with self._lock:
             self._stopped = True
-            self._changed.notify()
-            thread = self._thread
-        if thread is not None:
-            thread.join(timeout)
+        written = self._at_rest.wait(timeout)
         self._settle(self._taken(everything=True), stopping())
+        with self._lock:
+            if self._loop is None or self._loop.is_closed():
+                return
+            self._left.clear()
+            self._loop.call_soon_threadsafe(self._leave)
+        if written:
+            self._left.wait(timeout)
 
-    def _run(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._flush_on, name="inbox", daemon=True)
-            self._thread.start()
+    def _home(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None or self._loop.is_closed():
+            self._loop, self._is_own, self._line = beside("inbox"), True, Line()
+        return self._loop
 
-    def _flush_on(self) -> None:
-        while waiters := self._next():
-            try:
-                self._write(waiters)
-            except Exception:  # whatever it was: nobody may be left waiting
-                log.exception("inbox.broken", rows=len(waiters))
-                self._settle([waiter for waiter in waiters if not waiter[1].done()], unavailable())
-        self._line.close()
+    def _leave(self) -> None:
+        """On the loop: close the connection if it was stopped, and all is written."""
+        with self._lock:
+            if not (self._stopped and self._at_rest.is_set()):
+                return
+            loop, self._loop = self._loop, None
+            self._line.close()
+        if self._is_own and loop is not None:
+            loop.stop()
+        self._left.set()
 
-    def _next(self) -> list[Waiter]:
-        """The rows of the next statement, waiting for the first of them; none when it is time to stop."""
-        with self._changed:
-            while not self._waiting:
-                if self._stopped:
-                    self._thread = None
-                    return []
-                self._changed.wait()
-        return self._taken()
+    def _rouse(self) -> None:
+        self._writer = asyncio.get_running_loop().create_task(self._write_on())
+
+    async def _write_on(self) -> None:
+        """Write until nothing waits. Whatever happens: nobody is left waiting."""
+        try:
+            await self._write()
+        except Exception:
+            log.exception("inbox.broken", rows=len(self._in_hand))
+        finally:
+            self._settle([waiter for waiter in self._in_hand if not waiter[1].done()], unavailable())
+            self._rest()
+            self._leave()
+
+    async def _write(self) -> None:
+        """The next rows are sent before those just committed are answered: so PostgreSQL works meanwhile."""
+        written: Sequence[Waiter] = ()
+        while written or self._waiting:
+            waiters = self._taken()
+            self._in_hand = [*written, *waiters]
+            values = encoded([row for row, _ in waiters])
+            sent = self._line.send(values) if waiters else None
+            self._committed(written)
+            written = await self._stored(waiters, values, sent)
+            self._in_hand = [*written]
+
+    def _rest(self) -> None:
+        """Until the next row. One that has come since the last look is written first."""
+        with self._lock:
+            if self._waiting:
+                self._rouse()
+            else:
+                self._at_rest.set()
 
     def _taken(self, *, everything: bool = False) -> list[Waiter]:
-        with self._changed:
+        """The rows of the next statement."""
+        with self._lock:
             size = count = 0
             for row, _ in self._waiting:
                 if count and size + len(row.body) > FLUSH_BYTES and not everything:
@@ -134,24 +181,32 @@ class Inbox:
             del self._waiting[:count]
         return taken
 
-    def _write(self, waiters: Sequence[Waiter]) -> None:
-        """Commit `waiters` together; where the data of one is refused, by halves until that one is alone."""
+    async def _stored(self, waiters: Sequence[Waiter], values: Values, sent: Sent | None = None) -> Sequence[Waiter]:
+        """Those that are committed together; where the data of one is refused, by halves until that one is alone.
+        The others are told why not."""
+        if not waiters:
+            return ()
         try:
             with FLUSHES.time():
-                self._line.write([row for row, _ in waiters])
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
+                await self._line.written(values, sent)
+        except DATA as error:
             if len(waiters) == 1:
                 log.error("inbox.refused", error=error.diag.message_primary, project=waiters[0][0].project_id)
                 self._settle(waiters, Problem(500, "internal", "The batch could not be stored; the fault is ours."))
-                return
+                return ()
             middle = len(waiters) // 2
-            self._write(waiters[:middle])
-            self._write(waiters[middle:])
+            halves = (waiters[:middle], waiters[middle:])
+            parts = [await self._stored(half, encoded([row for row, _ in half])) for half in halves]
+            return [*parts[0], *parts[1]]
         except (psycopg.Error, OSError) as error:
             self._note(away=True, error=type(error).__name__)
             self._settle(waiters, unavailable())
-        else:
-            self._note(away=False)
+            return ()
+        self._note(away=False)
+        return waiters
+
+    def _committed(self, waiters: Sequence[Waiter]) -> None:
+        if waiters:
             self._settle(waiters)
             COMMITTED.inc(sum(len(row.body) for row, _ in waiters))
             accepted.send_robust(sender=None)
@@ -165,7 +220,7 @@ class Inbox:
         self._away = away
 
     def _settle(self, waiters: Sequence[Waiter], problem: Problem | None = None) -> None:
-        with self._changed:
+        with self._lock:
             self._rows -= len(waiters)
             self._bytes -= sum(len(row.body) for row, _ in waiters)
         for _, future in waiters:

@@ -1,9 +1,10 @@
 """The inbox's connection: rows go in as one prepared statement with an array for each column, in one round trip.
 
-libpq does the whole of it without Python's lock. A COPY takes two round trips and several turns at that lock, each of
-which waits until the event loop has nothing to do.
+It belongs to an event loop and never blocks it: libpq sends what is given and is asked again when the socket has an
+answer. So no thread stands between a request and its commit, and nobody waits for Python's lock.
 """
 
+import asyncio
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,8 +17,8 @@ from psycopg import postgres, pq
 from psycopg.errors import error_from_result
 
 STATEMENT_MS = 10_000  # one that takes longer is not going to end
-TRIES = 2  # a connection that broke while idle is noticed only by the first use
 NAME = b"inbox"
+DATA = (psycopg.DataError, psycopg.IntegrityError)  # the rows are at fault, not the connection
 
 _LENGTH = struct.Struct("!i").pack
 _INT4 = struct.Struct("!i").pack
@@ -73,55 +74,145 @@ select * from unnest($1::int8[], $2::text[], $3::int8[], $4::text[], $5::int4[],
 BINARY = [pq.Format.BINARY] * len(COLUMNS)
 
 
+Values = list[bytes]  # an array for each column
+Sent = asyncio.Future[None]
+
+
+def encoded(rows: Sequence[Row]) -> Values:
+    """What `Line` writes."""
+    return [column.array(rows) for column in COLUMNS]
+
+
 class Line:
-    """For one thread; opened when needed, and anew after a failure."""
+    """For one event loop and one statement at a time; opened when needed, and anew after a failure."""
 
     def __init__(self) -> None:
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._sent: Sent | None = None  # resolved by the answer to what was sent last
+        self._result: pq.abc.PGresult | None = None
 
-    def write(self, rows: Sequence[Row]) -> None:
-        """Commit `rows`, all or none. Raises psycopg.Error.
+    def send(self, values: Values) -> Sent | None:
+        """Send the rows at once, for `written`; None when there is no connection yet."""
+        return None if self._connection is None else self._send(values)
+
+    async def written(self, values: Values, sent: Sent | None = None) -> None:
+        """Commit the rows, all or none; `sent`: what `send` made of them. Raises psycopg.Error or OSError.
 
         After a connection lost in the middle nobody knows whether it was committed, so it is done again: the rows
         carry their batch_id, and applying a batch for the second time does nothing.
         """
-        values = [column.array(rows) for column in COLUMNS]
-        for left in reversed(range(TRIES)):
+        if sent is not None:
             try:
-                self._execute(values)
-                return
-            except (psycopg.DataError, psycopg.IntegrityError):
+                return await sent
+            except DATA:
                 raise
             except psycopg.Error:
                 self.close()
-                if not left:
-                    raise
-
-    def _execute(self, values: list[bytes]) -> None:
-        connection = self._connection = self._connection or _connect()
-        if settings.PREPARE_STATEMENTS:
-            result = connection.pgconn.exec_prepared(NAME, values, BINARY)
-        else:
-            result = connection.pgconn.exec_params(INSERT, values, None, BINARY)
-        if result.status != pq.ExecStatus.COMMAND_OK:
-            raise error_from_result(result)
+        await self._open()
+        try:
+            await self._send(values)
+        except DATA:
+            raise
+        except psycopg.Error:
+            self.close()
+            raise
 
     def close(self) -> None:
+        """What was sent and not answered fails."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            connection.pgconn.finish()
+            self._end(psycopg.OperationalError("the connection was closed"))
+
+    async def _open(self) -> None:
         if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+            return
+        connection = await _connected()
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._socket = connection.pgconn.socket  # libpq forgets it when it is lost
+        self._loop.add_reader(self._socket, self._read)
+        if settings.PREPARE_STATEMENTS:
+            try:
+                await self._begin(lambda line: line.send_prepare(NAME, INSERT))
+            except psycopg.Error:
+                self.close()
+                raise
+
+    def _send(self, values: Values) -> Sent:
+        if settings.PREPARE_STATEMENTS:
+            return self._begin(lambda line: line.send_query_prepared(NAME, values, BINARY))
+        return self._begin(lambda line: line.send_query_params(INSERT, values, None, BINARY))
+
+    def _begin(self, send: Callable[[pq.abc.PGconn], object]) -> Sent:
+        sent = self._sent = self._loop.create_future()
+        self._result = None
+        try:
+            send(self._line())
+            self._flush()
+        except psycopg.Error as error:
+            self._end(error)
+        return sent
+
+    def _flush(self) -> None:
+        """Give the socket what it takes; the rest when it takes more."""
+        if self._line().flush():
+            self._loop.add_writer(self._socket, self._flush_on)
+
+    def _flush_on(self) -> None:
+        try:
+            self._loop.remove_writer(self._socket)
+            self._flush()
+        except psycopg.Error:
+            self.close()
+
+    def _read(self) -> None:
+        """The socket has something: the answer, or the news that the server is gone."""
+        line = self._line()
+        try:
+            line.consume_input()
+            while self._sent is not None and not line.is_busy():
+                result = line.get_result()
+                if result is None:
+                    self._answered()
+                    return
+                self._result = result
+        except psycopg.Error:
+            self.close()
+
+    def _answered(self) -> None:
+        result = self._result
+        if result is None:
+            self._end(psycopg.OperationalError("the server said nothing"))
+        elif result.status == pq.ExecStatus.COMMAND_OK:
+            self._end()
+        else:
+            self._end(error_from_result(result))
+
+    def _end(self, error: psycopg.Error | None = None) -> None:
+        sent, self._sent, self._result = self._sent, None, None
+        if sent is None or sent.done():
+            return
+        if error is None:
+            sent.set_result(None)
+        else:
+            sent.set_exception(error)
+
+    def _line(self) -> pq.abc.PGconn:
+        if self._connection is None:
+            raise psycopg.OperationalError("the connection is closed")
+        return self._connection.pgconn
 
 
-def _connect() -> psycopg.Connection[Any]:
+async def _connected() -> psycopg.AsyncConnection[Any]:
     given = connections[settings.INBOX_ALIAS].get_connection_params()
     given.pop("cursor_factory", None)  # Django's own would log every statement of a debug run
     given.pop("context", None)
     # autocommit: the statement is its own transaction. tcp_user_timeout: a vanished host is noticed.
-    connection = psycopg.connect(**{"tcp_user_timeout": STATEMENT_MS, **given, "autocommit": True})
-    connection.execute(f"set statement_timeout = {STATEMENT_MS}")
-    if settings.PREPARE_STATEMENTS:
-        result = connection.pgconn.prepare(NAME, INSERT)
-        if result.status != pq.ExecStatus.COMMAND_OK:
-            connection.close()
-            raise error_from_result(result)
+    given = {"tcp_user_timeout": STATEMENT_MS, **given, "autocommit": True}
+    connection = await psycopg.AsyncConnection.connect(**given)
+    await connection.execute(f"set statement_timeout = {STATEMENT_MS}")
+    connection.pgconn.nonblocking = 1
     return connection

@@ -2,5 +2,6 @@
 
 from django.dispatch import Signal
 
-# Sent (robustly) by the flusher thread after a commit put new batches into the inbox. No arguments.
+# Sent (robustly) after a commit put new batches into the inbox, on the event loop that serves: a receiver must not
+# wait for anything. No arguments.
 accepted = Signal()

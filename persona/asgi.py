@@ -1,5 +1,6 @@
 """The server's way in: exact hot paths and probes go past Django, everything else to a place of Django's."""
 
+import asyncio
 import gc
 import os
 from typing import cast
@@ -68,7 +69,7 @@ async def lifespan(receive: Receive, send: Send) -> None:
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
     while (message := await receive())["type"] != "lifespan.shutdown":
-        inbox.start()
+        inbox.start(asyncio.get_running_loop())
         pressure.start()
         publisher.start(timers=True)
         await send({"type": f"{message['type']}.complete"})

@@ -5,6 +5,7 @@ more than what is waited for.
 """
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,10 +17,11 @@ LOOK = 1.0  # seconds between two looks at who has waited too long
 
 
 class Landing:
-    """Of one event loop; everything but `_arrive` runs on it."""
+    """Of one event loop, on which it is made; everything but `_arrive` runs there."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self._thread = threading.get_ident()
         self._arrived: deque[Callable[[], object]] = deque()
         self._ringing = False
         self._waiting: dict[Callable[[], object], float] = {}  # until when; the longest waiting first
@@ -50,6 +52,9 @@ class Landing:
 
     def _arrive(self, act: Callable[[], object]) -> None:
         """On any thread. First the result, then the look: whoever rings no more has not begun to empty it yet."""
+        if threading.get_ident() == self._thread:
+            self._act(act)
+            return
         self._arrived.append(act)
         if not self._ringing:
             self._ringing = True
