@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import ClassVar
 
 import msgspec
-from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from ingestion.caller import Headers, Reply, lookup_of
+from keys.installation import installation
 from persona.lib import wire
 from persona.lib.landing import landed
 from persona.lib.log import get_logger
@@ -57,7 +57,7 @@ class Door(msgspec.Struct, frozen=True):
     def turned_away(self, method: str, headers: Headers) -> Answer | None:
         """The answer to a request that need not be read: a preflight, or one that cannot be right."""
         try:
-            if not _is_ours(headers.get("host", ""), tuple(settings.ALLOWED_HOSTS)):
+            if not _is_ours(headers.get("host", ""), installation().hosts):
                 detail = "This server does not answer to that Host. See PERSONA_ALLOWED_HOSTS."
                 raise Problem(400, "request.host", detail)
             if method == "OPTIONS":

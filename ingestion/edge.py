@@ -6,14 +6,14 @@ Never waits: what takes time (a key not in memory, the commit) comes as a future
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from functools import cache, partial
+from functools import partial
 
 from prometheus_client import Counter
 
 from ingestion import arrivals, pressure
 from ingestion.caller import Headers, Reply, for_caller
 from ingestion.dialects import Dialect
-from ingestion.events import Reading
+from ingestion.events import Outcome
 from ingestion.inbox import inbox
 from ingestion.inbox_line import Row
 from ingestion.readers import AT_ONCE, readers, size_of
@@ -26,8 +26,6 @@ from persona.lib.problems import Problem
 from persona.lib.wire import Answer
 
 SEND_EVENTS = "events:write"  # the scope
-BATCHES = Counter("persona_ingest_batches", "Batches that were committed to the inbox.", ["wire"])
-EVENTS = Counter("persona_ingest_events", "Events in them, those with something wrong included.", ["wire"])
 REFUSED = Counter("persona_ingest_refusals", "Requests that were refused as a whole.", ["wire", "code"])
 READ_BYTES = 4 * 1024  # of a body that nobody can read, for one token
 
@@ -69,12 +67,12 @@ def _read(dialect: Dialect, encoding: str | None, body: bytes, principal: Princi
         text = _inflated(dialect, encoding, body)
         if (session := principal.session) is not None:
             text = dialect.spoken_by(text, session.speaker, session.anonymous_id)
-        reading = dialect.read(text)
+        outcome = dialect.judge(text)
     except Problem as problem:
         # What nobody can read is work all the same: it costs what is there, up to a token for each READ_BYTES.
         cost = 1 + size_of(body, encoding) // READ_BYTES
         return _when(charge(principal, cost, partly=True), partial(_refused, dialect, problem))
-    return _when(charge(principal, reading.n), partial(_charged, dialect, principal, reading, text))
+    return _when(charge(principal, outcome.n), partial(_charged, dialect, principal, outcome, text))
 
 
 def _when(verdict: "Verdict | Future[Verdict]", step: Callable[[Verdict], Reply]) -> Reply:
@@ -86,43 +84,32 @@ def _never(problem: Problem) -> Answer:
     raise problem  # a verdict says no, it raises nothing
 
 
-def _charged(dialect: Dialect, principal: Principal, reading: Reading, text: bytes, verdict: Verdict) -> Reply:
+def _charged(dialect: Dialect, principal: Principal, outcome: Outcome, text: bytes, verdict: Verdict) -> Reply:
     if (problem := verdict.problem()) is not None:
         return _refused(dialect, problem, verdict)
     batch_id = ids.batch_id()
-    # Written now: while the commit is awaited nobody shall hold the events: they are many times the size of the body.
-    answer = dialect.accepted(reading, batch_id).having(*verdict.headers())
-    if not reading.n:
+    # Written now: while the commit is awaited nobody shall hold what the reading found.
+    answer = dialect.accepted(outcome, batch_id).having(*verdict.headers())
+    if not outcome.n:
         return answer
     try:
-        stored = _put(dialect, principal, batch_id, reading, text)
+        stored = _put(dialect, principal, batch_id, outcome.n, text)
     except Problem as crowd:
         return _refused(dialect, crowd, verdict)
-    n, uids, began = reading.n, _uids(reading, batch_id), tracing.now()
-    return then(
-        stored, lambda _: _accepted(dialect, n, answer, uids, began), partial(_refused, dialect, verdict=verdict)
-    )
+    refused = partial(_refused, dialect, verdict=verdict)
+    if tracing.on():
+        return then(stored, partial(_traced, dialect, answer, _uids(dialect, text, batch_id), tracing.now()), refused)
+    return then(stored, lambda _: answer, refused)
 
 
-def _accepted(dialect: Dialect, n: int, answer: Answer, uids: Sequence[bytes], began: int) -> Answer:
+def _traced(dialect: Dialect, answer: Answer, uids: Sequence[bytes], began: int, _: None) -> Answer:
     tracing.tell(uids, tracing.ROOT, began=began, wire=dialect.NAME)
-    batches, events = _counters(dialect.NAME)
-    batches.inc()
-    events.inc(n)
     return answer
 
 
-@cache
-def _counters(name: str) -> tuple[Counter, Counter]:
-    """Looking a label up costs more than counting."""
-    return BATCHES.labels(name), EVENTS.labels(name)
-
-
-def _uids(reading: Reading, batch_id: str) -> Sequence[bytes]:
-    """Of the events that are looked at: none of them, usually."""
-    if not tracing.on():
-        return ()
-    uids = (arrivals.uid_of(event, batch_id) for event in reading.events)
+def _uids(dialect: Dialect, text: bytes, batch_id: str) -> Sequence[bytes]:
+    """Of the events that are looked at."""
+    uids = (arrivals.uid_of(event, batch_id) for event in dialect.read(text).events)
     return [uid for uid in uids if tracing.looked_at(uid)]
 
 
@@ -142,13 +129,13 @@ def _inflated(dialect: Dialect, encoding: str | None, body: bytes) -> bytes:
     return text
 
 
-def _put(dialect: Dialect, principal: Principal, batch_id: str, reading: Reading, text: bytes) -> Future[None]:
+def _put(dialect: Dialect, principal: Principal, batch_id: str, n: int, text: bytes) -> Future[None]:
     row = Row(
         project_id=principal.project_id,
         batch_id=batch_id,
         key_id=principal.key_id if principal.key_id > 0 else None,  # none: who signs has no key
         dialect=dialect.NAME,
-        n=reading.n,
+        n=n,
         received_at=time.time_ns() // 1_000_000,
         body=text,
     )

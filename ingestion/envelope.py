@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from ingestion.events import Event, Json, Reading, Rejection
+from ingestion.events import Event, Json, Outcome, Reading, Rejection
 from ingestion.storable import NUMBER, TOO_DEEP, Id, Unfit, check_object, check_size
 from persona.lib import jsonparts
 from persona.lib.clock import parse_instant
@@ -166,9 +166,9 @@ def locked_event(raw: bytes, lock: Locked) -> bytes:
     return msgspec.json.encode(event)
 
 
-def rejections_of(reading: Reading) -> list[dict[str, object]]:
+def rejections_of(outcome: Outcome) -> list[dict[str, object]]:
     """What is wrong with the events that are not taken, for the answer."""
-    return [_shown(bad) for bad in reading.rejections]
+    return [_shown(bad) for bad in outcome.rejections]
 
 
 def _shown(bad: Rejection) -> dict[str, object]:

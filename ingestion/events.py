@@ -3,6 +3,7 @@
 Limits are those of DECISIONS: each is a per-event rejection beyond, never a refusal of the batch.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -66,3 +67,19 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     @property
     def n(self) -> int:
         return len(self.events) + len(self.rejections)
+
+    @property
+    def outcome(self) -> "Outcome":
+        return Outcome(len(self.events), self.rejections, self.warnings)
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What the sender of a body is told: how many of its events are taken, and why the others are not."""
+
+    taken: int
+    rejections: Sequence[Rejection] = ()
+    warnings: Sequence[Rejection] = ()
+
+    @property
+    def n(self) -> int:
+        return self.taken + len(self.rejections)

@@ -32,6 +32,9 @@ FLUSHES = Histogram(
 )
 COMMITTED = Counter("persona_inbox_committed_bytes", "Bytes of the bodies that were committed to the inbox.")
 
+BATCHES = Counter("persona_ingest_batches", "Batches that were committed to the inbox.", ["wire"])
+EVENTS = Counter("persona_ingest_events", "Events in them, those with something wrong included.", ["wire"])
+
 Waiter = tuple[Row, "Promise[None]"]
 
 
@@ -208,7 +211,7 @@ class Inbox:
     def _committed(self, waiters: Sequence[Waiter]) -> None:
         if waiters:
             self._settle(waiters)
-            COMMITTED.inc(sum(len(row.body) for row, _ in waiters))
+            _count([row for row, _ in waiters])
             accepted.send_robust(sender=None)
 
     def _note(self, *, away: bool, error: str = "") -> None:
@@ -228,6 +231,15 @@ class Inbox:
                 future.set_result(None)
             else:
                 future.set_exception(problem)
+
+
+def _count(rows: Sequence[Row]) -> None:
+    """Of all of them at once: counting one costs more than reading its event."""
+    COMMITTED.inc(sum(len(row.body) for row in rows))
+    for name in {row.dialect for row in rows}:
+        events = [row.n for row in rows if row.dialect == name]
+        BATCHES.labels(name).inc(len(events))
+        EVENTS.labels(name).inc(sum(events))
 
 
 inbox = Inbox()

@@ -7,6 +7,7 @@ from functools import lru_cache
 import msgspec
 from django.conf import settings
 
+from keys.installation import installation
 from keys.leases import Leases
 from keys.limits import Limiter, Verdict
 from keys.principal import Principal
@@ -43,7 +44,7 @@ def spent(principal: Principal) -> Verdict | None:
 
 
 def _limits() -> Limiter | Leases:
-    address = settings.REDIS_URL
+    address = installation().redis
     return _together(address) if address else _alone
 
 

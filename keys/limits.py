@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 import msgspec
-from django.conf import settings
 
+from keys.installation import installation
 from keys.principal import Principal
 from persona.lib.problems import Problem
 
@@ -94,7 +94,7 @@ def allowance(principal: Principal) -> tuple[int, int]:
     """Events a second (0: no limit) and events at once: the project's own, or the installation's."""
     rate, burst = principal.options.ingest_rate, principal.options.ingest_burst
     if rate is None:
-        rate = settings.PERSONA_INGEST_RATE
+        rate = installation().ingest_rate
     if not rate:
         return 0, 0  # no limit
-    return rate, settings.PERSONA_INGEST_BURST if burst is None else max(1, burst)
+    return rate, installation().ingest_burst if burst is None else max(1, burst)

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from ingestion.dialects import pipeline, productgraph, segment, segops, shopify
-from ingestion.events import Limits, Reading
+from ingestion.events import Limits, Outcome, Reading
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer
 
@@ -20,7 +20,10 @@ class Dialect(Protocol):
     def read(self, body: bytes) -> Reading:
         """Raises Problem 400 when the body cannot be read as a whole."""
 
-    def accepted(self, reading: Reading, batch_id: str) -> Answer:
+    def judge(self, body: bytes) -> Outcome:
+        """That of `read`, without the events. Raises as `read` does."""
+
+    def accepted(self, outcome: Outcome, batch_id: str) -> Answer:
         """The batch is committed to the inbox."""
 
     def refused(self, problem: Problem) -> Answer:

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from ingestion import envelope
-from ingestion.events import EVENT_BYTES, Event, Json, Kind, Limits, Reading, Rejection
+from ingestion import envelope, plain
+from ingestion.events import EVENT_BYTES, Event, Json, Kind, Limits, Outcome, Reading, Rejection
 from ingestion.storable import Id, Unfit, check_object, check_size, known_id, known_name
 from persona.lib import jsonparts
 from persona.lib.problems import Problem
@@ -78,18 +78,24 @@ def read(body: bytes) -> Reading:
         return _read_apart(body)
 
 
-def accepted(reading: Reading, batch_id: str) -> Answer:
+def judge(body: bytes) -> Outcome:
+    """Raises as `read` does."""
+    plainly = plain.counted(body)
+    return Outcome(plainly) if plainly else read(body).outcome
+
+
+def accepted(outcome: Outcome, batch_id: str) -> Answer:
     """202: how many events are taken, and why the others are not."""
-    document: dict[str, Any] = {"accepted": len(reading.events), "batchId": batch_id}
-    if reading.rejections:
-        document["rejected"] = len(reading.rejections)
+    document: dict[str, Any] = {"accepted": outcome.taken, "batchId": batch_id}
+    if outcome.rejections:
+        document["rejected"] = len(outcome.rejections)
         document["errors"] = [
             {"index": bad.index, "code": bad.code, "field": bad.field, "detail": bad.detail}
-            for bad in reading.rejections
+            for bad in outcome.rejections
         ]
-    if reading.warnings:
+    if outcome.warnings:
         document["warnings"] = [
-            {"code": bad.code, "field": bad.field, "detail": bad.detail} for bad in reading.warnings
+            {"code": bad.code, "field": bad.field, "detail": bad.detail} for bad in outcome.warnings
         ]
     return Answer(202, msgspec.json.encode(document))
 

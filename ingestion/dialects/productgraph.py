@@ -3,7 +3,7 @@
 import msgspec
 
 from ingestion import envelope
-from ingestion.events import Event, Json, Limits, Reading, Rejection
+from ingestion.events import Event, Json, Limits, Outcome, Reading, Rejection
 from ingestion.storable import Unfit, check_object, known_id, known_name
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer
@@ -23,10 +23,15 @@ def read(body: bytes) -> Reading:
     return envelope.read_each(as_sent(body), _event)
 
 
-def accepted(reading: Reading, batch_id: str) -> Answer:
+def judge(body: bytes) -> Outcome:
+    """Raises as `read` does."""
+    return read(body).outcome
+
+
+def accepted(outcome: Outcome, batch_id: str) -> Answer:
     """202: how many are taken, and the first thing that is wrong with each of the others."""
-    errors = [{"index": bad.index, "error": _words(bad)} for bad in reading.rejections]
-    document = {"accepted": len(reading.events), "rejected": len(errors), "errors": errors}
+    errors = [{"index": bad.index, "error": _words(bad)} for bad in outcome.rejections]
+    document = {"accepted": outcome.taken, "rejected": len(errors), "errors": errors}
     return Answer(202, msgspec.json.encode(document))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ingestion import envelope
-from ingestion.events import Event, Json, Kind, Limits, Reading
+from ingestion.events import Event, Json, Kind, Limits, Outcome, Reading
 from ingestion.storable import Id, Unfit, check_object, known_id, known_name
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer
@@ -75,11 +75,15 @@ class Segment(msgspec.Struct, frozen=True):
             reading.rejections[place] = msgspec.structs.replace(bad, body=WRITE_KEY.sub(KEYLESS, bad.body))
         return reading
 
-    def accepted(self, reading: Reading, batch_id: str) -> Answer:
+    def judge(self, body: bytes) -> Outcome:
+        """Raises as `read` does."""
+        return self.read(body).outcome
+
+    def accepted(self, outcome: Outcome, batch_id: str) -> Answer:
         """200, as these clients want it; what is wrong with single events stands beside `success`."""
         document: dict[str, Any] = {"success": True}
-        if reading.rejections:
-            document |= {"rejected": len(reading.rejections), "errors": envelope.rejections_of(reading)}
+        if outcome.rejections:
+            document |= {"rejected": len(outcome.rejections), "errors": envelope.rejections_of(outcome)}
         return Answer(200, msgspec.json.encode(document))
 
     def refused(self, problem: Problem) -> Answer:

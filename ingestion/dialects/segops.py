@@ -3,7 +3,7 @@
 import msgspec
 
 from ingestion import envelope
-from ingestion.events import Event, Json, Limits, Reading
+from ingestion.events import Event, Json, Limits, Outcome, Reading
 from ingestion.storable import Unfit, check_object, known_id, known_name
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer
@@ -30,11 +30,15 @@ class SegOps(msgspec.Struct, frozen=True):
         """Raises Problem 400 when `body` is no JSON object, or a batch holds no array of at most 500 events."""
         return envelope.read_each(self.as_sent(body), _event)
 
-    def accepted(self, reading: Reading, batch_id: str) -> Answer:
+    def judge(self, body: bytes) -> Outcome:
+        """Raises as `read` does."""
+        return self.read(body).outcome
+
+    def accepted(self, outcome: Outcome, batch_id: str) -> Answer:
         """202 with what is queued. A single event that cannot be taken is a 400: its sender waits for no other."""
         if not self.single:
-            return Answer(202, msgspec.json.encode(_counted(reading)))
-        for bad in reading.rejections:
+            return Answer(202, msgspec.json.encode(_counted(outcome)))
+        for bad in outcome.rejections:
             return refused(Problem(400, bad.code, f"{bad.field}: {bad.detail}" if bad.field else bad.detail))
         return Answer(202, b'{"queued":true}')
 
@@ -73,10 +77,10 @@ def refused(problem: Problem) -> Answer:
     return Answer(problem.status, msgspec.json.encode(document), headers=problem.header_lines())
 
 
-def _counted(reading: Reading) -> dict[str, object]:
+def _counted(outcome: Outcome) -> dict[str, object]:
     """The two figures of the original, and what is wrong with the skipped."""
-    counted: dict[str, object] = {"queued": len(reading.events), "skipped": len(reading.rejections)}
-    return counted | ({"errors": envelope.rejections_of(reading)} if reading.rejections else {})
+    counted: dict[str, object] = {"queued": outcome.taken, "skipped": len(outcome.rejections)}
+    return counted | ({"errors": envelope.rejections_of(outcome)} if outcome.rejections else {})
 
 
 def _event(index: int, raw: bytes) -> Event:

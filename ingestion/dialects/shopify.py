@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from ingestion import envelope
-from ingestion.events import Event, Json, Limits, Reading
+from ingestion.events import Event, Json, Limits, Outcome, Reading
 from ingestion.storable import Unfit, check_object, check_size, known_id, known_name
 from persona.lib import jsonparts
 from persona.lib.clock import parse_instant
@@ -54,7 +54,11 @@ def read(body: bytes) -> Reading:
     return envelope.read_each([body], _event, sized=False)
 
 
-def accepted(reading: Reading, batch_id: str) -> Answer:
+def judge(body: bytes) -> Outcome:
+    return read(body).outcome
+
+
+def accepted(outcome: Outcome, batch_id: str) -> Answer:
     """200 whatever it holds: Shopify sends again what is answered otherwise, and at last sends no more."""
     return Answer(200, b'{"received":true}')
 

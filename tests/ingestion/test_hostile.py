@@ -123,6 +123,7 @@ def readable(body: bytes, wire: str) -> int | None:
         if problem.status != 400:
             raise
         return None
+    assert dialect.accepted(dialect.judge(body), "b_1") == dialect.accepted(reading.outcome, "b_1")
     if reading.rejections:
         assert len(dialect.as_sent(body)) == reading.n
         assert dialect.read(dialect.alone(GOOD, dialect.frame(body))).n in (0, 1)
