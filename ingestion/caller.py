@@ -8,6 +8,8 @@ from keys.auth import Principal, credential
 from keys.permits import require_origin, require_scope, require_secret
 from keys.refusals import MISSING, refusal
 from keys.sightings import Way
+from keys.tokens import Token
+from persona.lib import wire
 from persona.lib.futures import then
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer
@@ -49,7 +51,7 @@ def for_caller(
         return step(principal)
 
     try:
-        key = credential(headers)
+        key = _key(headers)
         if key is None:
             raise refusal(MISSING)
         known = auth.cached(key)
@@ -58,3 +60,14 @@ def for_caller(
         return permitted(known)
     except Problem as problem:
         return refused(problem)
+
+
+def _key(headers: Headers) -> str | Token | None:
+    """What they carry; taken apart once where they are sent again and again."""
+    if not isinstance(headers, wire.Repeated):
+        return credential(headers)
+    if not isinstance(headers.credential, Token):
+        key = credential(headers)
+        headers.credential = None if key is None else auth.parsed(key)
+        return key
+    return headers.credential

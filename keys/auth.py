@@ -6,12 +6,13 @@ from concurrent.futures import Future
 
 import msgspec
 
-from keys import sessions
+from keys import sessions, tokens
 from keys.principal import Principal
 from keys.ring import KeyRing
+from keys.tokens import Token
 from persona.lib.futures import mapped
 
-__all__ = ["KeyRing", "Principal", "cached", "credential", "lookup", "resolve", "ring"]
+__all__ = ["KeyRing", "Principal", "cached", "credential", "lookup", "parsed", "resolve", "ring"]
 
 ring = KeyRing()
 
@@ -40,8 +41,15 @@ def credential(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def cached(given: str) -> Principal | None:
+def parsed(given: str) -> Token | None:
+    """A project key, taken apart; None for what is none. A session token must be verified each time."""
+    return tokens.parse(given)
+
+
+def cached(given: str | Token) -> Principal | None:
     """Who it speaks for, from memory alone; None when that must be looked up. Raises Problem 401."""
+    if isinstance(given, Token):
+        return ring.cached(given)
     if not sessions.looks_like_one(given):
         return ring.cached(given)
     session = sessions.verified(given)
@@ -49,9 +57,9 @@ def cached(given: str) -> Principal | None:
     return None if principal is None else _locked(principal, session)
 
 
-def lookup(given: str) -> "Future[Principal]":
+def lookup(given: str | Token) -> "Future[Principal]":
     """The same by the ring's own thread. The future's exception is a Problem; raises one for a bad session token."""
-    if not sessions.looks_like_one(given):
+    if isinstance(given, Token) or not sessions.looks_like_one(given):
         return ring.lookup(given)
     session = sessions.verified(given)
     return mapped(ring.lookup(session.token), lambda principal: _locked(principal, session))

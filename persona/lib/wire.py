@@ -79,6 +79,13 @@ def preflight(origin: str | None, methods: str) -> Answer:
     )
 
 
+class Repeated(dict[str, str]):
+    """The headers of a connection that sends the same ones with each request. credential: what was recognized in them,
+    by whoever asked first."""
+
+    credential: object = None
+
+
 def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """ASGI's header pairs as a dict, names in lower case. The last of repeated names wins."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}

@@ -113,13 +113,13 @@ def long_body(events: int = 250) -> bytes:
 
 def test_a_long_body_is_read_beside_the_loop(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
-    read = pipeline.read
+    judge = pipeline.judge
 
     def noted(body: bytes) -> Any:
         threads.append(threading.current_thread().name.partition("_")[0])
-        return read(body)
+        return judge(body)
 
-    monkeypatch.setattr(pipeline, "read", noted)
+    monkeypatch.setattr(pipeline, "judge", noted)
     answer = shop.post(long_body())
     assert (answer.status, answer.json()["accepted"]) == (202, 250)
     assert shop.post(b'{"batch": [{"type": "page"}]}').status == 202

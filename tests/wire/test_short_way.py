@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 import uvicorn
+from django.utils import timezone
 
+from keys.models import ApiKey
 from persona.asgi import application
-from persona.shortcut import SHORT, Exchange, ShortProtocol
+from persona.shortcut import CHANCES, SHORT, Exchange, Known, ShortProtocol
 from tests.ingestion.calling import EVENT, INGEST, Got, Shop, call, db, plain, shop, way_in
 from tests.waiting import DEADLINE, until
 from tests.wire.test_pipeline import case
@@ -55,6 +57,21 @@ def short(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         begin(self)
 
     monkeypatch.setattr(Exchange, "begin", counted)
+    return sizes
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the bodies behind a head that was known already."""
+    sizes: list[int] = []
+    body = Known.body
+
+    def counted(self: Known, data: bytes) -> bytes | None:
+        found = body(self, data)
+        sizes.extend([] if found is None else [len(found)])
+        return found
+
+    monkeypatch.setattr(Known, "body", counted)
     return sizes
 
 
@@ -131,3 +148,120 @@ def test_a_client_that_leaves_is_stored_all_the_same(shop: Shop, port: int) -> N
         connection.sendall(request(shop, EVENT))
     until(lambda: len(shop.rows()) == 1, "the batch")
     assert asked(port, INGEST, {"authorization": f"Bearer {shop.pk}"}, b"[]").status == 400  # the server lives on
+
+
+class Line:
+    """One connection, request by request."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+
+    def __enter__(self) -> "Line":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def answer(self) -> http.client.HTTPResponse:
+        found = http.client.HTTPResponse(self._socket)
+        found.begin()
+        found.read()
+        return found
+
+    def ask(self, data: bytes) -> int:
+        self.send(data)
+        return self.answer().status
+
+
+def test_a_head_that_comes_again_is_known(shop: Shop, port: int, known: list[int]) -> None:
+    bodies = [request(shop, {**EVENT, "properties": {"a": "x" * n}}) for n in (1, 1, 900, 3)]
+    sizes = [len(one.partition(b"\r\n\r\n")[2]) for one in bodies]
+    with Line(port) as line:
+        assert [line.ask(one) for one in bodies] == [202] * 4
+        assert known == sizes[1:]
+        refused = bodies[0].replace(b"track", b"trick")
+        assert (line.ask(refused), line.ask(bodies[0].replace(b'{"batch"', b'["batch"'))) == (202, 400)
+        assert line.ask(bodies[0]) == 202
+    assert len(known) == 6
+    assert len(shop.rows()) == 6
+    assert sum(b"trick" in bytes(row.body) for row in shop.rows()) == 1
+
+
+def test_what_only_looks_like_a_known_head(shop: Shop, port: int, known: list[int]) -> None:
+    """Another head, another length, more than one request or less: the parser reads it, and each is one request."""
+    one = request(shop, EVENT)
+    head, _, body = one.partition(b"\r\n\r\n")
+    length = b"Content-Length: %d" % len(body)
+    with Line(port) as line:
+        assert line.ask(one) == 202
+        for other, status in (
+            (one.replace(b"Host", b"X-Request-Id: a\r\nHost"), 202),
+            (one.replace(b"testserver", b"elsewhere!"), 400),
+            (one.replace(b"Bearer ", b"Bearer x"), 401),
+            (one.replace(length, length.replace(b" ", b"  ")), 202),
+        ):
+            assert (line.ask(other), line.ask(one)) == (status, 202)
+    known.clear()
+    with Line(port) as line:
+        assert line.ask(one) == 202
+        line.send(one + one)
+        assert [line.answer().status for _ in range(2)] == [202, 202]
+        for at in (3, len(head), len(head) + 4, len(one) - 1):
+            line.send(one[:at])
+            line.send(one[at:])  # perhaps it arrives together: then it is known
+            assert line.answer().status == 202
+        assert line.ask(one.replace(length, b"Content-Length: +%d" % len(body))) == 400
+    with Line(port) as line:
+        assert line.ask(one) == 202
+        line.send(one.replace(length, b"Content-Length: %d" % (len(body) + 2)))
+        line.send(b"  ")
+        assert line.answer().status == 202
+    assert len(shop.rows()) == 16
+
+
+def test_half_a_head_is_never_learned(shop: Shop, port: int, known: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    came: list[int] = []
+    received = ShortProtocol.data_received
+
+    def noted(self: ShortProtocol, data: bytes) -> None:
+        received(self, data)
+        came.append(len(data))
+
+    monkeypatch.setattr(ShortProtocol, "data_received", noted)
+    one = request(shop, EVENT)
+    at = one.index(b"\r\nContent-Length")
+    with Line(port) as line:
+        line.send(one[:at])
+        until(lambda: came == [at], "the first half")
+        assert line.ask(one[at:]) == 202
+        assert line.ask(one[at:]) == 400  # no request at all
+    assert known == []
+
+
+def test_a_client_whose_heads_differ_is_not_learned_for_ever(
+    shop: Shop, port: int, known: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: list[object] = []
+    learn = ShortProtocol._learn
+
+    def noted(self: ShortProtocol, exchange: Exchange) -> None:
+        learn(self, exchange)
+        learned.append(self._known)
+
+    monkeypatch.setattr(ShortProtocol, "_learn", noted)
+    with Line(port) as line:
+        assert [line.ask(request(shop, EVENT, f"X-Request-Id: {n}")) for n in range(8)] == [202] * 8
+    assert len(set(map(id, learned))) == CHANCES
+    assert known == []
+
+
+def test_a_known_key_that_is_revoked(shop: Shop, port: int, known: list[int]) -> None:
+    one = request(shop, EVENT)
+    with Line(port) as line:
+        assert [line.ask(one), line.ask(one)] == [202, 202]
+        ApiKey.objects.filter(project=shop.project).update(revoked_at=timezone.now())
+        until(lambda: line.ask(one) == 401, "the refusal")
+    assert len(known) > 1
