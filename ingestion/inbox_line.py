@@ -20,11 +20,10 @@ STATEMENT_MS = 10_000  # one that takes longer is not going to end
 NAME = b"inbox"
 DATA = (psycopg.DataError, psycopg.IntegrityError)  # the rows are at fault, not the connection
 
-_LENGTH = struct.Struct("!i").pack
 _INT4 = struct.Struct("!i").pack
-_INT8 = struct.Struct("!q").pack
 _ARRAY = struct.Struct("!iiIii").pack  # dimensions, whether any is null, type, how many, index of the first
-_NULL = _LENGTH(-1)
+_NULL = _INT4(-1)
+_WIDTHS = {"int4": ("i", 4), "int8": ("q", 8)}  # by type: as `struct` writes it, and how long it is
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -39,39 +38,30 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
-class Column(msgspec.Struct, frozen=True):
-    """A column of the inbox, and how its values are written in PostgreSQL's binary format."""
-
-    name: str
-    kind: str
-    encoded: Callable[[Any], bytes]
-
-    def array(self, rows: Sequence[Row]) -> bytes:
-        """The values of all rows as one array."""
-        parts = [_ARRAY(1, 1, postgres.types[self.kind].oid, len(rows), 1)]
-        for row in rows:
-            value = getattr(row, self.name)
-            if value is None:
-                parts.append(_NULL)
-            else:
-                text = self.encoded(value)
-                parts += (_LENGTH(len(text)), text)
-        return b"".join(parts)
+def _numbers(kind: str, values: Sequence[int | None]) -> bytes:
+    """An array of numbers, in PostgreSQL's binary format."""
+    letter, width = _WIDTHS[kind]
+    head = _ARRAY(1, 1, postgres.types[kind].oid, len(values), 1)
+    if None in values:
+        one = struct.Struct(f"!i{letter}").pack
+        return head + b"".join(_NULL if value is None else one(width, value) for value in values)
+    flat: list[Any] = [width] * (2 * len(values))
+    flat[1::2] = values
+    return head + struct.pack("!" + f"i{letter}" * len(values), *flat)
 
 
-COLUMNS = (
-    Column("project_id", "int8", _INT8),
-    Column("batch_id", "text", str.encode),
-    Column("key_id", "int8", _INT8),
-    Column("dialect", "text", str.encode),
-    Column("n", "int4", _INT4),
-    Column("received_at", "int8", _INT8),
-    Column("body", "bytea", bytes),
-)
+def _texts(kind: str, texts: Sequence[bytes]) -> bytes:
+    """An array of texts or of bytes."""
+    parts = [b""] * (2 * len(texts))
+    parts[::2] = map(_INT4, map(len, texts))
+    parts[1::2] = texts
+    return _ARRAY(1, 1, postgres.types[kind].oid, len(texts), 1) + b"".join(parts)
+
+
 INSERT = b"""insert into ingestion_batch (project_id, batch_id, key_id, dialect, n, received_at, body)
 select * from unnest($1::int8[], $2::text[], $3::int8[], $4::text[], $5::int4[], $6::int8[], $7::bytea[])
 """
-BINARY = [pq.Format.BINARY] * len(COLUMNS)
+BINARY = [pq.Format.BINARY] * 7
 
 
 Values = list[bytes]  # an array for each column
@@ -79,8 +69,16 @@ Sent = asyncio.Future[None]
 
 
 def encoded(rows: Sequence[Row]) -> Values:
-    """What `Line` writes."""
-    return [column.array(rows) for column in COLUMNS]
+    """What `Line` writes, column by column."""
+    return [
+        _numbers("int8", [row.project_id for row in rows]),
+        _texts("text", [row.batch_id.encode() for row in rows]),
+        _numbers("int8", [row.key_id for row in rows]),
+        _texts("text", [row.dialect.encode() for row in rows]),
+        _numbers("int4", [row.n for row in rows]),
+        _numbers("int8", [row.received_at for row in rows]),
+        _texts("bytea", [row.body for row in rows]),
+    ]
 
 
 class Line:
