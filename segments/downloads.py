@@ -14,6 +14,8 @@ from segments.insight import reading
 from segments.models import Persona
 
 PAGE = 500
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}",
+           "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
 HEADER = ("profile", "external_ids", "since", "leaves_at")
 
 
@@ -50,7 +52,7 @@ def _written(rows: list[tuple[str, ...]]) -> bytes:
 
 def _plain(cell: str) -> str:
     """What begins like a formula is no formula: the ids come from strangers."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
 def _next(pages: Iterator[bytes]) -> bytes:

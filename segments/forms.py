@@ -124,9 +124,10 @@ class RuleForm:
         self.document: dict[str, Any] = {"v": 1, "rule": self._writing.rule, **more}
 
     def _blame(self, path: str, detail: str) -> bool:
-        if not self._writing.blame(path, detail):
+        said = self._writing.blame(path, detail)
+        if said is None:
             self.root["error"] = detail
-        self.errors.append(detail)
+        self.errors.append(said or detail)
         return False
 
 

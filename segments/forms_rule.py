@@ -1,11 +1,12 @@
 """From a draft to the JSON of its rule, remembering which part of the form each part of the JSON came from. Pure."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from segments import forms_values as values
 from segments.forms_draft import MATCHES, Draft
+from segments.forms_wrong import LACKING, lacks_value, said
 from segments.words import DURATIONS
 
 Json = dict[str, Any]
@@ -40,6 +41,8 @@ class Writing:
         if draft["kind"] == "json":
             return self._json(draft, path)
         made = WRITERS[draft["kind"]](draft)
+        if lacking := next(_compared_with_nothing(draft), None):
+            self.trouble = self.trouble or (f"{path}{lacking}", LACKING["value"])
         if not draft.get("not"):
             return made
         self.places[f"{path}.of"] = draft
@@ -53,22 +56,32 @@ class Writing:
             return {}
         return found if isinstance(found, dict) else {"op": found}
 
-    def blame(self, path: str, detail: str) -> bool:
-        """Put the error beside the field that it is about; False if the form has no such place."""
+    def blame(self, path: str, detail: str) -> str | None:
+        """Put the error beside the field that it is about, as it is said there; None if the form has no such place."""
         found = max(
             (one for one in self.places if path == one or path.startswith((f"{one}.", f"{one}["))), key=len, default=""
         )
         if not found:
-            return False
+            return None
         rest = path[len(found) :]
         draft = self.places[found]
-        draft["error"] = detail
         draft["wrong"] = (
             "json" if draft["kind"] == "json" else next((name for part, name in FIELDS if rest.startswith(part)), "")
         )
         if draft["kind"] == "since" and draft["wrong"] == "value":
             draft["wrong"] = "n"
-        return True
+        if draft["kind"] == "sequence" and rest.startswith(".window"):
+            draft["wrong"] = "window_n"
+        draft["error"] = said(draft, draft["wrong"], detail)
+        return str(draft["error"])
+
+
+def _compared_with_nothing(draft: Draft) -> Iterator[str]:
+    """Where: the condition itself, or its filters."""
+    if draft["kind"] in ("event", "trait") and lacks_value(draft):
+        yield ".value"
+    if any(_text(row, "path") and lacks_value(row) for row in draft.get("w", [])):
+        yield ".where"
 
 
 def _text(draft: Draft, key: str) -> str:

@@ -28,7 +28,7 @@ def typed(text: str) -> Any:
 
 def shown(value: Any) -> str:
     """The text that `typed` reads as `value`."""
-    if isinstance(value, str):
+    if isinstance(value, str) and value:
         return value if typed(value) == value and value == value.strip() else json.dumps(value, ensure_ascii=False)
     return json.dumps(value)
 

@@ -125,10 +125,13 @@ def test_the_json_has_the_last_word_when_it_was_changed(project: Project, as_bob
 @pytest.mark.parametrize(
     ("changed", "said", "beside"),
     [
-        ({"r.0.n": "500"}, "days", "r.0"),
-        ({"r.0.event": ""}, "The name of an event is a string", "r.0"),
-        ({"r.0.value": "many"}, "A count is compared with a whole number", "r.0"),
-        ({"r.0.kind": "member"}, "The slug of a persona", "r.0"),
+        ({"r.0.n": "500"}, "for 400 days in this project. Choose no more", "r.0"),
+        ({"r.0.n": "1.5"}, "Write a whole number above 0", "r.0"),
+        ({"r.0.window": "between", "r.0.n2": "9"}, "The greater number comes first", "r.0"),
+        ({"r.0.event": ""}, "Name the event", "r.0"),
+        ({"r.0.value": "many"}, "Write how often, as a whole number", "r.0"),
+        ({"r.0.w.0.path": "price", "r.0.w.0.cmp": "gt", "r.0.w.0.value": ""}, "Write a value", "r.0"),
+        ({"r.0.kind": "member"}, "Choose a persona", "r.0"),
     ],
 )
 def test_what_is_wrong_is_said_beside_its_condition(
