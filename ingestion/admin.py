@@ -122,12 +122,16 @@ class BatchAdmin(BulkAdmin):
     list_display = ("batch_id", "slug", "dialect", "n", "received", "parked", "error", "page")
     list_filter = ("project", "parked")  # type: ignore[assignment]  # one more than in the class above
     fields = readonly_fields = ("batch_id", "slug", "dialect", "n", "received", "parked", "error", "text")
-    search_help_text = "A batch id (b_...), as a whole."
+    search_help_text = "The id of a parked batch (b_...), as a whole."
     actions = ("try_again",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request).using(settings.INBOX_ALIAS).defer("body")
         return rows
+
+    def found(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        """Those that wait have no index by their batch id: each would cost the door, and they are gone in a moment."""
+        return super().found(queryset, term).filter(parked=True)
 
     @admin.display(description="page")
     def page(self, batch: Batch) -> SafeString | str:

@@ -38,7 +38,7 @@ class Row(msgspec.Struct, frozen=True):
 
     @property
     def any_origin(self) -> bool:
-        return self.usable and self.key.kind == ApiKey.Kind.PUBLISHABLE and not self.key.origins
+        return self.state == "active" and self.key.kind == ApiKey.Kind.PUBLISHABLE and not self.key.origins
 
 
 @project_page

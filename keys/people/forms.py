@@ -57,17 +57,30 @@ class NewProjectForm(forms.Form):
         return found
 
 
+def always(words: str) -> dict[str, str]:
+    """The same, whatever is wrong with a number."""
+    return dict.fromkeys(("invalid", "min_value", "max_value"), words)
+
+
+def whole(*, least: int, most: int | None = None) -> forms.IntegerField:
+    """A field that may be left empty."""
+    words = f"Write a whole number from {least:,} to {most:,}." if most else f"Write a whole number, {least} or more."
+    return forms.IntegerField(required=False, min_value=least, max_value=most, error_messages=always(words))
+
+
 class SettingsForm(forms.Form):
     """Empty means the installation's default. `cleaned_data` holds the values as ProjectSettings has them, or None."""
 
     name = forms.CharField(max_length=200, error_messages={"required": "Say what the project is called."})
-    retention_days = forms.IntegerField(required=False, min_value=1, max_value=3_650)
-    ingest_rate = forms.IntegerField(required=False, min_value=0)
-    ingest_burst = forms.IntegerField(required=False, min_value=1)
+    retention_days = whole(least=1, most=3_650)
+    ingest_rate = whole(least=0)
+    ingest_burst = whole(least=1)
     pk_streams = forms.ChoiceField(choices=list(STREAMS.items()))
-    sample_rate = forms.FloatField(required=False, min_value=0, max_value=1)
-    flush_interval_ms = forms.IntegerField(required=False, min_value=1)
-    refresh_after = forms.IntegerField(required=False, min_value=1)
+    sample_rate = forms.FloatField(
+        required=False, min_value=0, max_value=1, error_messages=always("Write a number from 0 to 1, such as 0.1.")
+    )
+    flush_interval_ms = whole(least=1)
+    refresh_after = whole(least=1)
     sampling = forms.CharField(required=False)
     flags = forms.CharField(required=False)
     etag = forms.CharField(required=False)

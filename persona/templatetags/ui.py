@@ -88,6 +88,12 @@ def of(table: Mapping[str, str], key: str) -> str:
 
 
 @register.filter
+def plain(value: object) -> str:
+    """A value of JSON as it is read: the words of a list with commas between them."""
+    return ", ".join(map(plain, value)) if isinstance(value, list) else str(value)
+
+
+@register.filter
 def words_of(text: str) -> list[str]:
     """Its words, to go through."""
     return text.split()

@@ -135,3 +135,13 @@ def test_tables_that_grow_are_sorted_by_their_key_alone(table: Any, project: Pro
     orders = [sql for sql in statements(as_alice, there)[0] if f'ORDER BY "{table._meta.db_table}"' in sql]
     assert orders
     assert all(f'ORDER BY "{table._meta.db_table}"."id" DESC' in sql for sql in orders)
+
+
+def test_a_parked_batch_is_found_by_its_id_along_its_index(shop: Project, as_alice: Client) -> None:
+    """Those that wait have none, however many they are."""
+    for n, parked in enumerate((True, True, False)):
+        Batch.objects.create(
+            project=shop, batch_id=f"b_{n}", dialect="pipeline", n=1, received_at=1, body=b"{}", parked=parked
+        )
+    shown = [as_alice.get(f"/admin/ingestion/batch/?q=b_{n}").content.decode() for n in range(3)]
+    assert [f"b_{n}</a>" in page for n, page in enumerate(shown)] == [True, True, False]
