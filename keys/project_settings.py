@@ -1,5 +1,6 @@
 """Changing what a project has set for itself. Every state is kept as a version, with who saved it."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -95,6 +96,10 @@ def checked_settings(given: Any) -> dict[str, Any]:
     for name, value in found.flags.items():
         if depends(value):
             _check_flag(name, value)
+    try:
+        json.dumps(given, allow_nan=False)
+    except ValueError:
+        raise Problem(400, "settings.invalid", "A number in it is larger than any that can be stored.") from None
     if len(msgspec.json.encode(given)) > MOST_BYTES:
         raise Problem(400, "settings.invalid", f"At most {MOST_BYTES} bytes of settings as JSON.")
     return dict(given)

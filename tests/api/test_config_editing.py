@@ -83,3 +83,12 @@ def test_a_flag_may_depend_on_a_persona_for_whoever_is_proven_to_be_one(
     for other in (session("bob"), session(None, "ann"), session("nobody"), publishable, secret):
         found = polled(other)["flags"]
         assert (found["lounge"], found["beta"]) == ("closed", False)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("number", ["1e400", "-1e999", "NaN", "Infinity"])
+def test_a_number_that_no_row_can_hold_is_refused(api: Api, number: str) -> None:
+    body = f'{{"flags": {{"deep": [{{"in": {number}}}]}}}}'
+    answer = api.client.patch(api.root + "settings", body, headers={"if-match": "*"}, **JSON)
+    assert (answer.status_code, answer.json()["code"].partition(".")[0]) in ((400, "settings"), (400, "request"))
+    assert api.get("settings")["flags"] == {}

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import yaml
 from django.core.management.base import BaseCommand, CommandParser
 
 from keys.commands import one_line, the_project
+from persona.lib import plainyaml
 from persona.transfer import document
 
 
@@ -18,4 +18,4 @@ class Command(BaseCommand):
     @one_line
     def handle(self, *args: Any, **options: Any) -> None:
         found = document(the_project(options["project"]))
-        self.stdout.write(yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=100), ending="")
+        self.stdout.write(plainyaml.dumps(found), ending="")

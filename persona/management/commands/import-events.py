@@ -4,13 +4,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from keys.commands import ACTOR, one_line, the_project
 from persona.importing import course
 from persona.importing.course import Report, Stage
 from persona.importing.mapping import Map, Unusable, read_map
+from persona.lib import plainyaml
 from persona.progress import Progress
 
 AGAIN = "The same command goes on where it was."
@@ -51,11 +51,11 @@ class Command(BaseCommand):
         if path is None:
             return None
         try:
-            return read_map(yaml.safe_load(path.read_text()))
+            return read_map(plainyaml.loads(path.read_text("utf-8")))
         except OSError as error:
             raise CommandError(f"{path}: {error.strerror}.") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise CommandError(f"{path} is neither YAML nor JSON: {str(error).splitlines()[0]}.") from None
+        except (plainyaml.Unreadable, UnicodeDecodeError) as error:
+            raise CommandError(f"{path} is neither YAML nor JSON: {error}.") from None
 
     def _say(self, report: Report, refused: Path, seconds: float) -> None:
         fate = report.fate

@@ -34,6 +34,8 @@ class Command(BaseCommand):
         personas = [_persona(project, slug).pk for slug in options["persona"]] or None
         after = log.bounds(project.pk)[1] if options["after"] is None else options["after"]
         left = options["count"] or -1
+        if after < (oldest := log.bounds(project.pk)[0]) - 1:
+            self.stderr.write(f"The log begins at {oldest}: what was before it is no longer kept.")
         try:
             while left:
                 rows = log.after(project.pk, after, personas, PAGE if left < 0 else min(PAGE, left))
