@@ -74,7 +74,6 @@ class Door(msgspec.Struct, frozen=True):
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application of this route."""
         headers = wire.header_map(scope["headers"])
-        request_id = wire.request_id(headers.get("x-request-id"))
         answer = self.turned_away(scope["method"], headers)
         if answer is None:
             try:
@@ -88,7 +87,7 @@ class Door(msgspec.Struct, frozen=True):
                 return  # nobody is there to be answered
             else:
                 answer = await self.answer(headers, body)
-        await wire.send_answer(send, answer, (("x-request-id", request_id),), SAFE_LINES)
+        await wire.send_answer(send, answer, wire.identity(answer, headers.get("x-request-id")), SAFE_LINES)
 
     async def answer(self, headers: Headers, body: bytes) -> Answer:
         """The answer to a request that was let in; for event loops."""
@@ -133,23 +132,37 @@ class Door(msgspec.Struct, frozen=True):
             return self._ended_by(error, headers)
 
     def _ended_by(self, error: Exception, headers: Headers) -> Answer:
-        answer = self.refused(error) if isinstance(error, Problem) else self._failed(error)
+        answer = self.refused(error) if isinstance(error, Problem) else self._failed(error, headers)
         return self._signed(answer, headers)
 
-    def _failed(self, error: Exception) -> Answer:
+    def _failed(self, error: Exception, headers: Headers) -> Answer:
         if isinstance(error, TimeoutError):
             log.warning("request.unanswered", seconds=PATIENCE)
             detail = "There was no answer in time; whether it was done is not known. Try again."
             return self.refused(Problem(503, "service.slow", detail, retry_after=2))
-        log.error("request.failed", exc_info=error)
-        return self.refused(Problem(500, "internal", "The fault is ours. The request id leads to the log."))
+        return _logged(
+            self.refused(Problem(500, "internal", "The fault is ours. The request id leads to the log.")),
+            headers,
+            error,
+        )
 
     def _signed(self, answer: Answer, headers: Headers) -> Answer:
         """Readable by the page that asked, refusals included; the preflight says so itself."""
+        if answer.status == 500:
+            answer = _logged(answer, headers)
         origin = headers.get("origin")
         if not origin or any(name == "access-control-allow-origin" for name, _ in answer.headers):
             return answer
         return answer.having(*wire.cors(origin))
+
+
+def _logged(answer: Answer, headers: Headers, error: Exception | None = None) -> Answer:
+    """A failure of ours with the request id under which the log has it, once."""
+    if any(name == "x-request-id" for name, _ in answer.headers):
+        return answer
+    request_id = wire.request_id(headers.get("x-request-id"))
+    log.error("request.failed", exc_info=error, request_id=request_id)
+    return answer.having(("x-request-id", request_id))
 
 
 def _too_slow() -> Problem:

@@ -19,7 +19,7 @@ def request_id(
     """Takes the caller's X-Request-Id if it is sane, binds it to the logs and returns it."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        given = wire.request_id(request.headers.get("x-request-id"))
+        given = request.META["HTTP_X_REQUEST_ID"] = wire.request_id(request.META.get("HTTP_X_REQUEST_ID"))
         with structlog.contextvars.bound_contextvars(request_id=given):
             response = get_response(request)
         response["X-Request-Id"] = given

@@ -250,15 +250,14 @@ class Exchange:
         protocol.rest()
 
     def _written(self, answer: Answer) -> bytes:
-        request_id = wire.request_id(self.headers.get("x-request-id"))
-        said = (
-            f"content-type: {answer.media_type}\r\ncontent-length: {len(answer.body)}\r\nx-request-id: {request_id}\r\n"
-        )
+        named = wire.identity(answer, self.headers.get("x-request-id"))
+        said = f"content-type: {answer.media_type}\r\ncontent-length: {len(answer.body)}\r\n"
         return b"".join(
             (
                 STATUS_LINE[answer.status],
                 _of_server(self.protocol.server_state),
                 said.encode("latin-1"),
+                wire.lines(named),
                 wire.lines(answer.headers) if answer.headers else b"",
                 b"" if self.keep_alive else b"connection: close\r\n",
                 self.way.always,

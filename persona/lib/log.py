@@ -22,6 +22,13 @@ def _redacted(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMap
     return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
+def _of_request(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Django says what it refused when the request is over, and its id is bound no more."""
+    request = getattr(event.get("_record"), "request", None)
+    given = getattr(request, "META", {}).get("HTTP_X_REQUEST_ID")
+    return {"request_id": given, **event} if given else event
+
+
 def _callers_fault(record: logging.LogRecord) -> bool:
     """What Django refuses is one line: its traceback shows Django alone, and everybody could fill a disk with it."""
     if getattr(record, "status_code", HTTPStatus.INTERNAL_SERVER_ERROR) < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -52,7 +59,7 @@ def configure_logging(level: str, *, colors: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, _of_request],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )

@@ -54,6 +54,13 @@ def request_id(given: str | None) -> str:
     return f"req_{random.getrandbits(80):020x}"  # unique, no secret, and made for every request
 
 
+def identity(answer: Answer, given: str | None) -> tuple[tuple[str, str], ...]:
+    """The request id as a header, unless the answer has been given one: that of a failure stands in the log already."""
+    if answer.status == 500 and any(name == "x-request-id" for name, _ in answer.headers):
+        return ()
+    return (("x-request-id", request_id(given)),)
+
+
 def cors(origin: str | None) -> tuple[tuple[str, str], ...]:
     """Headers that let a page of `origin` read the answer. Never `*`: some clients send credentials."""
     if not origin:

@@ -59,7 +59,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
                 raise Problem(405, "request.method", "A stream is opened with GET.", headers=(("allow", METHODS),))
             opening = await _opening(await asking.wanted(headers, scope["query_string"]), held)
         except Exception as error:  # the last resort: an answer, never a dropped connection
-            problem = _problem(error)
+            problem = _problem(error, named[0][1])
             tally.refused[problem.code] += 1
             await wire.send_answer(send, wire.problem_answer(problem), (*named, *readable))
             return
@@ -75,10 +75,10 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await _hold(connection, receive)
 
 
-def _problem(error: Exception) -> Problem:
+def _problem(error: Exception, request_id: str) -> Problem:
     if isinstance(error, Problem):
         return error
-    log.error("stream.open_failed", exc_info=error)
+    log.error("stream.open_failed", exc_info=error, request_id=request_id)
     return Problem(500, "internal", "The fault is ours. The request id leads to the log.")
 
 

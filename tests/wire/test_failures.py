@@ -3,6 +3,8 @@
 The failures are real ones: a row that the database refuses, a table that is not there.
 """
 
+import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
+from structlog.stdlib import ProcessorFormatter
 
 from keys import shared
 from tests.ingestion.calling import INGEST, Got, Shop, call, db, elsewhere, shop, way_in
@@ -92,6 +95,29 @@ def test_a_batch_that_cannot_be_stored(path: str, shop: Shop, elsewhere: Shop) -
     assert len(elsewhere.rows()) == 2
     assert call("POST", path, headers=mine, body=body).status in (200, 202)
     assert len(shop.rows()) == 1
+
+
+@pytest.mark.parametrize("way", [call, through_django])
+@pytest.mark.parametrize("given", ["", "mine-1", "not sane"])
+def test_the_id_of_a_failure_leads_to_its_line_in_the_log(
+    way: Callable[..., Got], given: str, shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"authorization": f"Bearer {shop.sk}", **({"x-request-id": given} if given else {})}
+    with refused_rows(shop):
+        answer = way("POST", INGEST, headers=headers, body=msgspec.json.encode(ASKED[INGEST]))
+    assert answer.status == 500
+    (line,) = [record.msg for record in caplog.records if "request.failed" in str(record.msg)]
+    assert isinstance(line, dict)
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert (answer.headers["x-request-id"] == given) is (given == "mine-1")
+
+
+def test_what_is_refused_is_logged_with_its_id() -> None:
+    """Django says it when the request is over."""
+    record = logging.LogRecord("django.request", logging.WARNING, "", 0, "Not Found: %s", ("/x",), None)
+    record.request = RequestFactory(headers={"x-request-id": "mine-2"}).get("/x")
+    (handler,) = [one for one in logging.getLogger().handlers if isinstance(one.formatter, ProcessorFormatter)]
+    assert json.loads(handler.format(record))["request_id"] == "mine-2"
 
 
 def test_a_webhook_that_cannot_be_stored(shop: Shop) -> None:
