@@ -121,6 +121,7 @@ class Event(models.Model):
     uid = models.BinaryField(max_length=16)
     props = models.JSONField()
     context = models.JSONField(null=True)
+    tracked = models.BooleanField(null=True)  # true: it is called identify, and sets no traits; else null
 
     class Meta:
         managed = False

@@ -108,7 +108,7 @@ def judge(
         instant = until
     recheck = None if until >= rules.INF else until
     write = _worth_writing(current, flips, recheck, member, revision, due)
-    return Verdict(tuple(flips), member, since or now, recheck, write)
+    return Verdict(tuple(flips), member, since, recheck, write)
 
 
 def _passed(instant: int, enters: bool, uid: bytes | None) -> Flip:

@@ -18,23 +18,27 @@ select e.received_at, n.name, e.ts, e.uid, e.props::text, coalesce(e.context, '{
 from ingestion_event e join ingestion_eventname n on n.project_id = e.project_id and n.id = e.name_id
 where e.project_id = %(project)s and e.profile_id = %(profile)s and (%(any)s or e.name_id = any(%(names)s))
     and e.received_at > %(since)s and e.received_at <= %(upto)s and e.ts > %(since)s
-order by e.ts desc, e.uid desc limit %(cap)s
+order by e.ts desc, e.uid desc limit %(cap)s + 1
 """
 TRAITS = """
-select e.received_at, e.props::text
+select e.received_at, e.ts, e.uid, e.props::text
 from ingestion_event e join ingestion_eventname n on n.project_id = e.project_id and n.id = e.name_id
-where e.project_id = %(project)s and e.profile_id = %(profile)s and n.name = 'identify'
-    and e.received_at > %(since)s and e.received_at <= %(upto)s
-order by e.ts, e.uid
+where e.project_id = %(project)s and e.profile_id = %(profile)s and n.name = 'identify' and e.tracked is null
+order by e.ts desc, e.uid desc limit %(cap)s
 """
+PRESENT = (
+    "select traits::text, trait_ts::text from ingestion_profile where project_id = %(project)s and id = %(profile)s"
+)
 
 
 class History(NamedTuple):
-    """All that came of one profile, each with the instant (ms) at which it was received; `today`: as it is now."""
+    """All that came of one profile, each with the instant (ms) at which it was received; today: as it is now;
+    capped: there were older events besides."""
 
     today: Facts
     events: list[tuple[int, str, Row]]
     traits: list[tuple[int, dict[str, Any]]]  # as they were written, the oldest first
+    capped: bool
 
     def known(self, at: int) -> Facts:
         """What had been received by the instant `at` (ms)."""
@@ -49,7 +53,7 @@ class History(NamedTuple):
             retention=self.today.retention,
         )
         # The cap is one for all names: beyond it nobody can say of which of them something is missing.
-        return msgspec.structs.replace(known, capped=frozenset(known.events)) if len(self.events) == CAP else known
+        return msgspec.structs.replace(known, capped=frozenset(known.events)) if self.capped else known
 
 
 def read(
@@ -71,8 +75,21 @@ def read(
         (received, name, Row(ts, bytes(uid), _json(props), _json(context)))
         for received, name, ts, uid, props, context in cursor
     ]
+    return History(today, events[:CAP], _written(cursor, asked), capped=len(events) > CAP)
+
+
+def _written(cursor: Rows, asked: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    """Traits do not age as events do: those whose events are no longer kept have been there since they were written."""
     cursor.execute(TRAITS, asked)
-    return History(today, events, [(received, _json(written)) for received, written in cursor.fetchall()])
+    writes = {bytes(uid).hex(): (ts, received, _json(written)) for received, ts, uid, written in cursor.fetchall()}
+    cursor.execute(PRESENT, asked)
+    for traits, trait_ts in cursor.fetchall():
+        values = _json(traits)
+        for key, (ts, uid) in _json(trait_ts).items():
+            known = writes.setdefault(uid, (ts, ts, {}))
+            known[2].setdefault(key, values.get(key))
+    in_order = sorted((ts, uid, received, written) for uid, (ts, received, written) in writes.items())
+    return [(received, written) for _, _, received, written in in_order]
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -22,21 +22,23 @@ from segments.verify.report import Difference
 ROWS = 5_000  # the newest of a page of profiles
 SUSPECTS = 100  # profiles of a page whose whole history is read
 NEAR = 20  # instants before, and after, up to which events may have been known
+FIRST = 2  # the revision of a persona whose rule has always meant what it meant when it was first judged by
 MARGIN = 60_000  # ms in which a turn may still have judged by what the rule meant before
 
-# Not of who took somebody in: what came to which of the two is no longer known.
+# Also what a worker that came late found at the instant of an event. Not of who took somebody in: what came to which of
+# the two is no longer known.
 LOGGED = """
 select c.seq, c.profile_id, c.persona_id, c.op = 'enter', c.at from segments_change c
 join unnest(%(personas)s::bigint[], %(since)s::bigint[]) p(persona, since) on c.persona_id = p.persona
-where c.project_id = %(project)s and c.profile_id > %(after)s and c.profile_id <= %(upto)s and c.cause = 'time'
-    and c.at > p.since and not exists (
+where c.project_id = %(project)s and c.profile_id > %(after)s and c.profile_id <= %(upto)s
+    and (c.cause = 'time' or c.cause = 'event' and c.late_ms is null) and c.at > p.since and not exists (
         select from ingestion_profile m where m.project_id = %(project)s and m.merged_into = c.profile_id)
 order by c.seq desc limit %(most)s
 """
 
 
 class Logged(NamedTuple):
-    """An enter or leave that time brought about, at an instant in ms."""
+    """An enter or leave that was logged for an instant, in ms, and not for the receipt of an event."""
 
     seq: int
     profile: int
@@ -85,9 +87,13 @@ def _is_young(project_id: int, before: int) -> bool:
 
 
 def _since(personas: Iterable[int]) -> Mapping[int, int]:
-    """Of each persona, from when on (ms) all has been judged by what its rule means now."""
-    rows = Persona.objects.filter(pk__in=personas).values_list("pk", "redefined_at")
-    return {persona: milliseconds(at) + MARGIN for persona, at in rows if at is not None}
+    """Of each persona, from when on (ms) all has been judged by what its rule means now; 0: ever since."""
+    rows = Persona.objects.filter(pk__in=personas).values_list("pk", "redefined_at", "revision")
+    return {
+        persona: milliseconds(at) + MARGIN if revision > FIRST else 0
+        for persona, at, revision in rows
+        if at is not None
+    }
 
 
 def _reach(definition: Definition, retention: int) -> int:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from keys.models import Project
 from persona.lib.clock import parse_instant, rfc3339
@@ -88,3 +89,49 @@ def test_as_of_a_future_instant(api: Api, crowd: Project) -> None:
 def test_what_cannot_be_explained(api: Api, crowd: Project, query: str, status: int, code: str) -> None:
     answer = api.ask("GET", f"personas/keen/explain{query}")
     assert (answer[0], answer[1]["code"]) == (status, code)
+
+
+def test_in_the_past_an_event_called_identify_sets_no_traits(api: Api, project: Project) -> None:
+    persona(project, "pro", trait("plan", "pro"))
+    now = now_ms()
+    put(project, identify("alice", {"plan": "free"}), received_at=now - HOUR)
+    put(project, track("identify", userId="alice", properties={"plan": "pro"}), received_at=now - 2_000)
+    put(project, {"type": "identify", "userId": "alice", "properties": {"plan": "pro"}}, received_at=now - 1_000)
+    settle()
+    then = explained(api, "pro", at=rfc3339(now - 500))
+    assert (then["matched"], then["rule"]["of"][0]["actual"], then["is_member"]) == (False, "free", False)
+
+
+def test_in_the_past_traits_are_older_than_the_events_that_are_kept(api: Api, project: Project) -> None:
+    persona(project, "pro", trait("plan", "pro"))
+    now = now_ms()
+    put(project, identify("alice", {"plan": "pro", "city": "Rome"}), received_at=now - 401 * 24 * HOUR)
+    put(project, identify("alice", {"city": "Bonn"}), received_at=now - HOUR)
+    settle()
+    assert explained(api, "pro", at=rfc3339(now - 2 * HOUR))["matched"] is True
+    with connection.cursor() as cursor:  # as when the month has been dropped
+        cursor.execute("delete from ingestion_event where received_at < %s", [now - 400 * 24 * HOUR])
+    persona(project, "in-rome", trait("city", "Rome"))
+    assert explained(api, "pro", at=rfc3339(now - 2 * HOUR))["matched"] is True
+    assert explained(api, "in-rome", at=rfc3339(now - 2 * HOUR))["rule"]["of"][0]["actual"] is None, (
+        "not known any more"
+    )
+
+
+def test_beyond_the_cap_the_past_says_so_too(api: Api, project: Project) -> None:
+    now = now_ms()
+    keen = {"op": "event", "event": "page_viewed", "cmp": "gte", "value": 1, "agg": {"fn": "distinct", "prop": "n"}}
+    persona(project, "keen", keen)
+    put(project, track(userId="alice", properties={"n": 0}), received_at=now - HOUR)
+    settle()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into ingestion_event (project_id, profile_id, name_id, ts, received_at, uid, props)"
+            " select project_id, profile_id, name_id, ts + n, received_at + n, decode(md5(n::text), 'hex'),"
+            " jsonb_build_object('n', n) from ingestion_event, generate_series(1, 10000) n where project_id = %s",
+            [project.pk],
+        )
+    for at in (None, rfc3339(now - 1_000), rfc3339(now + HOUR)):
+        answer = explained(api, "keen", **({"at": at} if at else {}))
+        node = answer["rule"]["of"][0]
+        assert (node["actual"], node["capped"], answer["rule"]["capped"]) == (10_000, ["page_viewed"], ["page_viewed"])

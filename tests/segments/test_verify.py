@@ -17,8 +17,8 @@ from persona.lib.clock import rfc3339
 from segments import tasks
 from segments.evaluator import evaluate_some
 from segments.insight import people
-from segments.models import Change, Membership, Persona, VerifyResult
-from segments.services import create_persona
+from segments.models import Change, Membership, Persona, PersonaVersion, VerifyResult
+from segments.services import create_persona, update_persona
 from segments.verify import passes, results
 from segments.verify.passes import verify
 from segments.verify.report import Report
@@ -71,6 +71,11 @@ def test_a_future_instant_is_judged_by_the_same_code(crowd: Project) -> None:
         ("delete from segments_change where seq = 2", "log"),
         ("update segments_change set op = 'leave' where seq = 1", "log"),
         ("update segments_change set seq = seq + 1 where seq = 2", "log"),
+        ("update segments_change set at = at + 1 where seq = 2", "log"),
+        ("update segments_change set at = at - 1 where seq = 2", "log"),
+        ("update segments_change set version = 2 where seq = 2", "log"),
+        ("update segments_membership set since = since + 1 where is_member", "log"),
+        ("update segments_membership set shard = shard + 1", "timer"),
         ("delete from ingestion_event", "membership"),
         ("update ingestion_alias set profile_id = 999999", "orphan"),
         ("update ingestion_event set profile_id = 999999", "orphan"),
@@ -100,8 +105,26 @@ def test_what_time_brought_about_is_held_against_the_events_of_then(project: Pro
     Change.objects.filter(project=project, seq=2).update(at=left.at - 1)
     Change.objects.filter(project=project, seq=4).update(at=left.at + 9_000)
     found = sorted(difference.what for difference in whole(project).differences)
-    assert [text.partition(":")[0] for text in found] == ["change 2", "change 4"]
+    assert [text.partition(":")[0] for text in found[:2]] == ["change 2", "change 4"]
+    assert f"since {left.at + 1_000 - 10}; the last word of the log is of {left.at + 9_000} (4)" in found[2]
     assert f"by time, but not at {left.at - 1}" in found[0]
+
+
+def test_a_row_is_by_a_version_that_the_persona_had_then(project: Project) -> None:
+    brief = persona(project, "brief", viewed(1, "PT1S"))
+    hour = 3_600_000
+    update_persona(persona=brief, changes={"rule": {"v": 1, "rule": viewed(1, "PT2S")}}, actor="alice")
+    PersonaVersion.objects.filter(version=1).update(at=datetime.fromtimestamp((now_ms() - 2 * hour) / 1_000, UTC))
+    PersonaVersion.objects.filter(version=2).update(at=datetime.fromtimestamp((now_ms() - hour) / 1_000, UTC))
+    put(project, track(userId="alice"), received_at=now_ms() - 1_900)
+    settle_until(project, 2)
+    assert whole(project).differences == []
+    for wrong, why in (({2: 1}, "had given way to 2"), ({1: 1, 2: 1}, "ended at"), ({2: 3}, "it never had")):
+        for seq in (1, 2):
+            Change.objects.filter(project=project, seq=seq).update(version=wrong.get(seq, 2))
+        found = [difference.what for difference in whole(project).differences]
+        assert len(found) == len(wrong)
+        assert all(why in what for what in found), found
 
 
 def test_what_is_on_its_way_is_no_difference(crowd: Project) -> None:
@@ -164,7 +187,8 @@ def settled_without_difference(project: Project) -> bool:
 
 
 def test_a_member_from_before_the_kept_log_needs_no_row(crowd: Project) -> None:
-    Membership.objects.filter(project=crowd, is_member=True).update(since=1)
+    first = Change.objects.get(project=crowd, seq=1)
+    Membership.objects.filter(project=crowd, profile_id=first.profile_id).update(since=1)
     Change.objects.filter(project=crowd, seq=1).delete()
     assert kinds(crowd) == set()
 
