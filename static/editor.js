@@ -14,7 +14,7 @@ async function ask(deed, parts) {
   if (mine !== asked) return;  // something was changed meanwhile
   if (response.status !== 200 && response.status !== 422) return form.requestSubmit();  // let the page itself say it
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
-  const focus = document.activeElement?.name;
+  const focus = placeOf(document.activeElement);
   for (const id of parts) {
     const region = document.getElementById(id), anew = fresh.getElementById(id);
     if (!region || !anew || (parts === FIGURES && region.contains(document.activeElement))) continue;
@@ -23,12 +23,34 @@ async function ask(deed, parts) {
   return focus;
 }
 
+// Where somebody is, as it can be found again in a fresh region.
+function placeOf(element) {
+  const region = element?.name && WHOLE.find((id) => document.getElementById(id)?.contains(element));
+  const value = element?.name === "do" ? `[value="${CSS.escape(element.value)}"]` : "";
+  return region ? `#${region} [name="${CSS.escape(element.name)}"]${value}` : "";
+}
+
+// What was taken away is followed by the button that would add another of its kind.
+const adds = (place) => {
+  const kind = { w: "filter", s: "step" }[place.split(".").at(-2)] || "add";
+  return `#rule-card [value="${kind}:${place.replace(/(\.[ws])?\.\d+$/, "")}"]`;
+};
+
+// The first field of what a button has added: the last of its kind in that place.
+function added(kind, place) {
+  const last = (selector) => [...form.querySelectorAll(selector)].at(-1);
+  if (kind === "filter") return last(`[name^="${place}.w."][name$=".path"]`);
+  if (kind === "step") return last(`[name^="${place}.s."][name$=".event"]`);
+  if (kind !== "add" && kind !== "group") return null;
+  const parts = [...form.querySelectorAll(`[id^="${place}."]`)].filter((part) => /^\d+$/.test(part.id.slice(place.length + 1)));
+  return parts.at(-1)?.querySelector("select");
+}
+
 async function change(deed) {
   const focus = await ask(deed, WHOLE);
   const place = deed.split(":")[1];
-  const added = /^(add|group|step|filter):/.test(deed) && [...form.querySelectorAll(`[name^="${place}."]:not([type=hidden], button)`)].at(-1);
-  const wanted = added ? added.closest(".parts")?.querySelector("input, select") : focus && form.elements[focus];
-  (wanted instanceof HTMLElement ? wanted : null)?.focus();
+  const kept = deed.startsWith("remove:") ? adds(place) : focus;
+  (added(deed.split(":")[0], place) || (kept && document.querySelector(kept)))?.focus();
   later();
 }
 

@@ -8,7 +8,7 @@ from django import template
 from django.http import QueryDict
 from django.utils import timezone
 
-from persona.lib import charts
+from persona.lib import browsers, charts
 from persona.lib.clock import parse_instant, rfc3339
 
 register = template.Library()
@@ -91,6 +91,12 @@ def of(table: Mapping[str, str], key: str) -> str:
 def plain(value: object) -> str:
     """A value of JSON as it is read: the words of a list with commas between them."""
     return ", ".join(map(plain, value)) if isinstance(value, list) else str(value)
+
+
+@register.filter
+def browser(agent: str) -> str:
+    """`Firefox on Windows`."""
+    return browsers.spoken(agent)
 
 
 @register.filter

@@ -9,6 +9,7 @@ from tests.e2e.calling import INGEST, Caller, track
 
 NAME, SLUG = "Pier Books", "pier-books"
 PROJECT = f"/projects/{SLUG}"
+FOCUS = "(({ name, value }) => name === 'do' ? `do ${value}` : name)(document.activeElement)"
 ROWS = "[...document.querySelectorAll('[data-live] tbody tr')].map((row) => row.innerText).join('\\n')"
 
 
@@ -74,6 +75,7 @@ def an_event_arrives(operator: Person, key: str) -> None:
 def a_persona_is_built(operator: Person) -> None:
     operator.go(f"{PROJECT}/personas/")
     operator.press("New persona")
+    the_focus_follows(operator)
     operator.fill(**{"slug": "readers", "name": "Readers", "r.0.event": "book_viewed", "r.0.value": "2"})
     operator.reads("+0")  # after a pause in typing: nobody has two yet
     operator.fill(**{"r.0.value": "1"})
@@ -82,6 +84,18 @@ def a_persona_is_built(operator: Person) -> None:
     operator.press("Save version 1")
     operator.reads("readers is saved")
     assert operator.path == f"{PROJECT}/personas/readers/"
+
+
+def the_focus_follows(operator: Person) -> None:
+    """To what a button has added, and from what it has taken away."""
+
+    def pressed(button: str, focus: str) -> None:
+        operator.chromium.run(f"document.querySelector('#rule-card [value=\"{button}\"]').click()")
+        operator.chromium.wait(lambda: operator.chromium.run(FOCUS) == focus, f"the focus after {button}")
+
+    pressed("add:r", "r.1.kind")
+    pressed("filter:r.1", "r.1.w.0.path")
+    pressed("remove:r.1", "do add:r")
 
 
 def somebody_enters(operator: Person, key: str) -> None:
