@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from django.db import connection
 from pytest_django import Settings
 
 from keys.auth import ring
@@ -23,17 +21,13 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def empty_bulk_tables(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After a test that commits: Django's flush knows only the tables that it manages itself, and not the cache's,
-    where the counted tries of one test would refuse the next one."""
+def empty_cache(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test that commits: the counted tries of one would refuse the next one."""
     if "transactional_db" not in request.fixturenames and not _commits(request.node):
         yield
         return
     request.getfixturevalue("transactional_db")
     yield
-    bulk = [model._meta.db_table for model in apps.get_models() if not model._meta.managed]
-    with connection.cursor() as cursor:
-        cursor.execute(f"truncate {', '.join(bulk)}")
     cache.clear()
 
 
