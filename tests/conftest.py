@@ -7,10 +7,18 @@ from types import SimpleNamespace
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.db import connection
 from pytest_django import Settings
 
 from keys.auth import ring
 from keys.models import Member, Project
+from tests import postgres
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    if postgres.made():
+        connection.settings_dict["TEST"]["TEMPLATE"] = postgres.DATABASE
 
 
 @pytest.fixture(scope="session")

@@ -46,4 +46,4 @@ def _emptied(case: Any) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart() -> None:
-    TransactionTestCase._fixture_teardown = _emptied  # type: ignore[method-assign]  # what a subclass would define
+    TransactionTestCase._fixture_teardown = _emptied  # type: ignore[attr-defined]  # the stubs name only what is public

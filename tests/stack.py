@@ -24,6 +24,7 @@ import msgspec
 import pytest
 
 from persona.home import Running
+from tests.postgres import made
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,10 +64,14 @@ def processes_of(home: Path) -> set[int]:
 
 
 class Stack:
-    """One installation. `settings` are environment variables; DATABASE_URL and REDIS_URL come from there alone."""
+    """One installation. `settings` are environment variables; DATABASE_URL and REDIS_URL come from there alone.
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    fresh: it makes its cluster and applies all migrations itself, as a new installation does.
+    """
+
+    def __init__(self, home: Path, *, fresh: bool = False, **settings: str) -> None:
         self.home = home
+        self._embedded = not fresh and "DATABASE_URL" not in settings
         self.port = int(settings.get("PORT") or free_port())
         given = {"PERSONA_DEMO_TRAFFIC": "0", "PORT": str(self.port), "PERSONA_HOME": str(home), **settings}
         ours = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
@@ -118,6 +123,9 @@ class Stack:
 
     def start(self) -> Self:
         """Returns when everything is ready."""
+        if self._embedded and not self.home.exists() and (cluster := made()):
+            self.home.mkdir(parents=True)
+            subprocess.run(["cp", "-a", cluster, self.home / "postgres"], check=True)
         self.launch()
         wait_for(self._ready, "everything to be ready", PATIENCE)
         return self

@@ -16,6 +16,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def shop() -> Iterator[Stack]:
-    """With the demo's personas and its traffic, for tests that kill its children. The last of test_up ends it."""
-    with reachable_folder() as folder, Stack(folder / "home", PERSONA_DEMO_TRAFFIC="1") as running:
+    """From nothing, with the demo's personas and its traffic, for tests that kill its children. The last of test_up
+    ends it."""
+    with reachable_folder() as folder, Stack(folder / "home", fresh=True, PERSONA_DEMO_TRAFFIC="1") as running:
         yield running
