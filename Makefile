@@ -7,7 +7,7 @@
 # make screenshots  docs/screenshots/ anew, every page judged on the way (needs Chromium, and make interop before)
 # make lock    compile the requirement locks anew (needs uv)
 
-.PHONY: run test check fuzz contract interop screenshots lock
+.PHONY: run test check suite installed fuzz contract interop screenshots lock
 .DEFAULT_GOAL := run
 
 # The first Python on the path that is new enough; the tool says what to do when there is none.
@@ -21,24 +21,30 @@ run:
 	@$(find_python) "$$python" tools/install.py requirements.lock
 	@exec $(python) manage.py up
 
-# More processes than processors: half of the time goes into waiting for real programs.
-test: check
-	@$(python) -m pytest -n 3
+# Side by side: neither keeps all processors busy from its first to its last second.
+test:
+	@$(MAKE) --no-print-directory --jobs=2 check suite
 
-check:
-	@$(find_python) "$$python" tools/install.py requirements.lock requirements-dev.lock
+check: installed
 	@$(python) -m ruff check --quiet
 	@$(python) -m ruff format --check --quiet
 	@$(python) -m mypy --no-error-summary .
 
-FUZZ_SECONDS ?= 300
-fuzz:
+# More processes than processors: half of the time goes into waiting for real programs. These are hundreds of
+# interpreters; none shall compile anew what another one has compiled.
+suite: export PYTHONDONTWRITEBYTECODE =
+suite: installed
+	@$(python) -m pytest -n 3
+
+installed:
 	@$(find_python) "$$python" tools/install.py requirements.lock requirements-dev.lock
+
+FUZZ_SECONDS ?= 300
+fuzz: installed
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(python) -m pytest tests/rules tests/ingestion/test_hostile.py -k "fuzz or hostile" -s
 
 CONTRACT_SECONDS ?= 600
-contract:
-	@$(find_python) "$$python" tools/install.py requirements.lock requirements-dev.lock
+contract: installed
 	@$(python) -m tests.contract.running --seconds $(CONTRACT_SECONDS)
 
 interop:
@@ -49,8 +55,7 @@ interop:
 	@npm ci --prefix tests/browser --silent --no-audit --no-fund --ignore-scripts
 	@for sdk in browser node; do npm ci --prefix sdks/$$sdk --silent --no-audit --no-fund --ignore-scripts || exit 1; done
 
-screenshots:
-	@$(find_python) "$$python" tools/install.py requirements.lock requirements-dev.lock
+screenshots: installed
 	@$(python) -m tests.browser.shoot
 
 # No registry's name gets into the locks, and every file is named by its hash.

@@ -57,7 +57,7 @@ def install(locks: Sequence[Path]) -> None:
     print(f"Installing {' and '.join(map(str, locks))} ({len(packages)} packages)", flush=True)
     command = [
         str(PYTHON), "-m", "pip", "install", "--require-hashes", "--no-build-isolation", "--no-deps",
-        "--disable-pip-version-check", "--no-input", "--progress-bar", "off",
+        "--disable-pip-version-check", "--no-input", "--progress-bar", "off", "--no-compile",
     ]  # fmt: skip
     for lock in locks:
         command += ["-r", str(lock)]
@@ -65,6 +65,12 @@ def install(locks: Sequence[Path]) -> None:
     if code:
         print("".join(said[-25:]), file=sys.stderr)
         sys.exit("The requirements could not be installed; above is what pip said.")
+
+
+def compile_all() -> None:
+    """What pip would do file by file, on all processors. Some packages carry files that no Python can compile."""
+    print("  compiling", flush=True)
+    subprocess.run([PYTHON, "-m", "compileall", "-qq", "-j", "0", VENV / "lib"], check=False)
 
 
 def run(command: Sequence[str]) -> tuple[int, list[str]]:
@@ -87,6 +93,7 @@ def main(locks: list[Path]) -> None:
     STAMP.unlink(missing_ok=True)
     install([BUILD])
     install(locks)
+    compile_all()
     STAMP.write_text(json.dumps({"python": sys.version, **have, **wanted}, indent=1))
     print("Installed", flush=True)
 
