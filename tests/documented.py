@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,11 +15,13 @@ VARIABLE = re.compile(r"[A-Z][A-Z_]{3,}")
 Call = tuple[str, ast.Call]  # the last name of what is called, and the call
 
 
+@cache
 def trees() -> list[ast.Module]:
     files = (path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")))
     return [ast.parse(path.read_text()) for path in [ROOT / "manage.py", *files]]
 
 
+@cache
 def problem_codes() -> dict[str, set[int]]:
     """Every text given as the parameter `code` of a function or class of ours, and the statuses said with it."""
     everything = trees()

@@ -66,12 +66,12 @@ def processes_of(home: Path) -> set[int]:
 class Stack:
     """One installation. `settings` are environment variables; DATABASE_URL and REDIS_URL come from there alone.
 
-    fresh: it makes its cluster and applies all migrations itself, as a new installation does.
+    In a parallel run its cluster is a copy of one that is migrated, unless it is to be made `from_nothing`.
     """
 
-    def __init__(self, home: Path, *, fresh: bool = False, **settings: str) -> None:
+    def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
-        self._embedded = not fresh and "DATABASE_URL" not in settings
+        self._copied = "DATABASE_URL" not in settings
         self.port = int(settings.get("PORT") or free_port())
         given = {"PERSONA_DEMO_TRAFFIC": "0", "PORT": str(self.port), "PERSONA_HOME": str(home), **settings}
         ours = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
@@ -121,9 +121,14 @@ class Stack:
 
     # --- what it does ---
 
+    def from_nothing(self) -> Self:
+        """Its start makes the cluster and applies all migrations, as that of a new installation does."""
+        self._copied = False
+        return self
+
     def start(self) -> Self:
         """Returns when everything is ready."""
-        if self._embedded and not self.home.exists() and (cluster := made()):
+        if self._copied and not self.home.exists() and (cluster := made()):
             self.home.mkdir(parents=True)
             subprocess.run(["cp", "-a", cluster, self.home / "postgres"], check=True)
         self.launch()

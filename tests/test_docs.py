@@ -48,7 +48,7 @@ def links(page: Path) -> list[str]:
 
 
 def codes() -> dict[str, set[int]]:
-    found = documented.problem_codes()
+    found = dict(documented.problem_codes())
     for name, value in vars(refusals).items():
         if name.isupper() and isinstance(value, str):
             found[value] = {refusals.refusal(value).status}

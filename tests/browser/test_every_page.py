@@ -8,6 +8,7 @@ import pytest
 from tests.browser.looks import DESK, PHONE, faults, faults_of_what_is_open, look
 from tests.browser.person import Person
 from tests.browser.shop import SLIGHT, SLUG, Shop, addresses, lacking
+from tests.effort import THOROUGH
 
 PROJECT = f"/projects/{SLUG}"
 LINKS = "[...document.querySelectorAll('main a')].map((one) => one.getAttribute('href'))"
@@ -45,7 +46,7 @@ def test_no_page_is_forgotten(known: dict[str, Any]) -> None:
 
 def test_every_page(operator: Person, known: dict[str, Any]) -> None:
     pages = {**addresses(known), "invitation": known["link"], "missing": "/no-such-page"}
-    found = {name: faults(operator, path, both=name not in SLIGHT) for name, path in pages.items()}
+    found = {name: faults(operator, path, both=THOROUGH and name not in SLIGHT) for name, path in pages.items()}
     assert len(found) > 40
     wrong = {name: faults for name, faults in found.items() if faults}
     assert not wrong, json.dumps(wrong, indent=2)

@@ -18,6 +18,7 @@ from ingestion.dialects import DIALECTS, pipeline
 from ingestion.models import Batch
 from keys.models import Project
 from persona.lib.problems import Problem
+from tests.effort import tries
 from tests.ingestion.applying import apply_all, fate, put_body, stored
 from tests.ingestion.calling import EVENT, Shop, db, shop, way_in
 from tests.wire.test_pipeline import case
@@ -25,7 +26,7 @@ from tests.wire.test_pipeline import case
 __all__ = ["db", "shop", "way_in"]  # fixtures
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
-MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "5000"))
+MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", tries(5_000, plain=2_000)))
 CORPUS = [case(path)[0] for path in sorted((Path(__file__).parent.parent / "wire" / "pipeline").glob("*.json"))]
 GOOD = msgspec.json.encode(EVENT)
 SMALL = [body for body in CORPUS if 0 < len(body) < 5_000]

@@ -15,12 +15,14 @@ from segments.rules import INF, LANGUAGE, Language
 from segments.rules.compare import Comparator, instant, ordered
 from segments.rules.nodes import Absent, Absolute, Between, Calendar, Event, Last, List, Sequence, Since, Trait
 from segments.rules.windows import Span
+from tests.effort import tries
 from tests.rules.fuzz import trial
 from tests.rules.life import Life
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
-TRIALS = 4_000
-LIVES = 600
+TRIALS = tries(4_000, plain=1_500)
+LIVES = tries(600, plain=200)
+SEARCHED = 32_000  # trials, for a planted mistake
 
 
 @pytest.mark.timeout(SECONDS + 120)
@@ -227,4 +229,4 @@ def differs(mutant: Language, node: type) -> bool:
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS.keys())
 def test_planted_mistakes_are_found(mutant: Language) -> None:
     op = next((node.__name__.lower() for node in LANGUAGE.leaves if differs(mutant, node)), "")
-    assert any(trial(seed, mutant, op).wrong for seed in range(1, 8 * TRIALS))
+    assert any(trial(seed, mutant, op).wrong for seed in range(1, SEARCHED))

@@ -13,6 +13,7 @@ from persona.lib.clock import MS_PER_DAY
 from segments.rules import RuleError, parse
 from segments.rules.operands import OPERANDS
 from segments.rules.schema import SHAPES, schema
+from tests.effort import tries
 from tests.rules import make
 from tests.rules.test_cases import CASES, REFUSALS
 
@@ -82,7 +83,7 @@ def test_random_rules_are_valid() -> None:
         assert VALIDATOR.is_valid(document), document
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(tries(2, plain=1)))
 def test_documents_gone_wrong_are_refused_by_both_or_by_none(seed: int) -> None:
     rnd = random.Random(seed)
     refused = 0

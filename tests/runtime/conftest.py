@@ -18,5 +18,5 @@ def home() -> Iterator[Path]:
 def shop() -> Iterator[Stack]:
     """From nothing, with the demo's personas and its traffic, for tests that kill its children. The last of test_up
     ends it."""
-    with reachable_folder() as folder, Stack(folder / "home", fresh=True, PERSONA_DEMO_TRAFFIC="1") as running:
+    with reachable_folder() as folder, Stack(folder / "home", PERSONA_DEMO_TRAFFIC="1").from_nothing() as running:
         yield running

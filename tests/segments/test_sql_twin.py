@@ -17,12 +17,13 @@ from segments import facts
 from segments.cursors import raw_cursor
 from segments.facts import Wanted
 from segments.rules import compile_rule, merge_needs, parse
+from tests.effort import tries
 from tests.rules.make import FINE, Scale
 from tests.segments import twin_worlds
 from tests.segments.sql_twin import SETUP, Twin
 from tests.segments.twin_worlds import HOURS, World
 
-PROFILES = int(os.environ.get("TWIN_PROFILES", "800"))
+PROFILES = int(os.environ.get("TWIN_PROFILES", tries(800, plain=400)))
 RULES = int(os.environ.get("TWIN_RULES", "90"))
 SEED = int(os.environ.get("TWIN_SEED", "1"))
 PAGE = 200  # profiles at once, as in a backfill
