@@ -60,6 +60,8 @@ def pytest_sessionstart(session: pytest.Session) -> Iterator[None]:
     draft.mkdir()
     # As it is, owners included.
     subprocess.run(["cp", "-a", _server.data, _server.base / "pgpass", draft], check=True)
+    with (draft / _server.data.name / "postgresql.conf").open("a") as options:
+        options.write("fsync = off\n")  # processes are killed here, machines are not
     _server.start()
     draft.rename(target)
 

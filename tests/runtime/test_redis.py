@@ -37,7 +37,7 @@ def answers(url: str) -> bool:
 
 
 def test_redis_carries_the_queue(home: Path, redis_url: str) -> None:
-    with Stack(home, REDIS_URL=redis_url, PERSONA_DEMO="0") as stack:
+    with Stack(home, REDIS_URL=redis_url, PERSONA_DEMO="0").from_nothing() as stack:
         with redis.Redis.from_url(redis_url) as client:
             assert len(client.client_list()) >= 4  # web, worker, bulk and beat; and this one
         with psycopg.connect(stack.database_url) as connection:
