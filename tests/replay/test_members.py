@@ -11,7 +11,6 @@ import psycopg
 import pytest
 
 from tests.e2e.calling import Caller, made_key, manage
-from tests.effort import tries
 from tests.replay import plain
 from tests.replay.conftest import Replay
 from tests.replay.plain import Lines, Question, Turn
@@ -19,7 +18,7 @@ from tests.skips import NOT_OURS
 from tests.stack import ROOT, Stack, wait_for
 
 REAL = ROOT / Path(os.environ.get("PERSONA_RETAIL_CSV") or "../shared/data/online-retail.csv.gz")
-ROWS = tries(20_000, plain=8_000)
+ROWS = 20_000
 LATE = 5_000  # ms that a worker may be late
 LEAVES = 20
 
