@@ -110,7 +110,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler403."""
-    return _shown(request, Problem(403, "auth.forbidden", "You may not do this."), "Not allowed")
+    return _shown(request, Problem(403, "auth.forbidden", str(exception) or "You may not do this."), "Not allowed")
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:

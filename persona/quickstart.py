@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from keys import services
 from keys.models import ApiKey, Project
 from keys.tries import paced
-from keys.visibility import may_change, visible_projects
+from keys.visibility import EDITORS, may_change, visible_projects, with_role
 from segments import live
 
 MOST_PROJECTS = 100
@@ -24,7 +24,7 @@ DEEDS = "30/m"  # as on the page of keys
 @paced("keys", DEEDS)
 def quickstart(request: HttpRequest) -> HttpResponse:
     """`?project=slug` names the project, else the newest is it. A POST makes a publishable key, filled in once."""
-    projects = list(visible_projects(request.user)[:MOST_PROJECTS])
+    projects = list(with_role(visible_projects(request.user), request.user)[:MOST_PROJECTS])
     project = _chosen(request, projects)
     changing = project is not None and may_change(request.user, project)
     secret = _new_key(request, project, changing) if request.method == "POST" else ""
@@ -45,7 +45,7 @@ def _chosen(request: HttpRequest, projects: list[Project]) -> Project | None:
     slug = request.POST.get("project") or request.GET.get("project")
     if not slug:
         return projects[0] if projects else None
-    found = visible_projects(request.user).filter(slug=slug).first()
+    found = with_role(visible_projects(request.user), request.user).filter(slug=slug).first()
     if found is None:
         raise Http404
     return found
@@ -54,7 +54,7 @@ def _chosen(request: HttpRequest, projects: list[Project]) -> Project | None:
 def _new_key(request: HttpRequest, project: Project | None, changing: bool) -> str:
     """In the answer to the press itself: no address, no session and no row ever holds the secret."""
     if project is None or not changing or not isinstance(request.user, User):
-        raise PermissionDenied
+        raise PermissionDenied(EDITORS)
     _, secret = services.issue_key(
         project=project,
         kind=ApiKey.Kind.PUBLISHABLE,

@@ -52,6 +52,6 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
 def admin_sign_in(request: HttpRequest) -> HttpResponseBase:
     """The admin's own form is not used: it would be a way around the limits of the other."""
     if request.user.is_authenticated:
-        raise PermissionDenied  # signed in, and not of the staff
+        raise PermissionDenied("The admin is for operators of this installation.")
     target = request.GET.get("next") or reverse("admin:index")
     return HttpResponseRedirect(f"{reverse('signin')}?{urlencode({'next': target})}")

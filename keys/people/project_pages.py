@@ -34,7 +34,7 @@ def new(request: HttpRequest) -> HttpResponseBase:
     """For operators of the installation; then one lands where the first key is made and the first event sent."""
     who = person(request)
     if not who.is_staff:
-        raise PermissionDenied
+        raise PermissionDenied("Operators of this installation make projects. Ask one of them.")
     form = NewProjectForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:

@@ -97,6 +97,19 @@ def test_a_viewer_looks_at_everything_and_changes_nothing(names: dict[str, objec
         assert (page, answer.status_code) == (page, 200)
     for page in addresses(names, *CHANGED):
         assert as_bob.get(page).status_code == as_bob.post(page, {"do": "save"}).status_code == 403
+    assert "Owners and editors of the project do this" in as_bob.get("/projects/shop/new-persona/").content.decode()
+
+
+@pytest.mark.parametrize(("role", "offered"), [("owner", True), ("editor", False), ("viewer", False)])
+def test_settings_are_offered_to_who_may_open_them(
+    role: str, offered: bool, project: Project, bob: User, as_bob: Client
+) -> None:
+    Member.objects.filter(user=bob).update(role=role)
+    for page in ("/projects/shop/people/", "/quickstart"):
+        assert ('href="/projects/shop/settings/"' in as_bob.get(page).content.decode()) is offered
+    answer = as_bob.get("/projects/shop/settings/")
+    assert (answer.status_code == 200) is offered
+    assert ("Only owners of the project" in answer.content.decode()) is not offered
 
 
 def test_an_editor_sees_every_form_and_every_page_obeys_the_policy(names: dict[str, object], as_bob: Client) -> None:
