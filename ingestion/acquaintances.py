@@ -6,12 +6,14 @@ may be less in the database than was committed. New ids and people need no count
 """
 
 import weakref
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 import psycopg
 
-from ingestion.identity import Key, People, Person
+from ingestion.events import Event
+from ingestion.identity import Key, People, Person, keys_of
 
 MOST_IDS = 200_000  # of all projects: some 60 MB
 
@@ -27,11 +29,26 @@ class Memory:
     def __init__(self, version: int, connection: Connection) -> None:
         self.version = version
         self.learned_over = weakref.ref(connection)
-        self.owners: dict[Key, Person] = {}  # of the merged, too: they say whom they became
+        # By kind and external id; the merged among them say whom they became.
+        self.owners: defaultdict[str, dict[str, Person]] = defaultdict(dict)
         self.by_id: dict[int, Person] = {}
 
-    def meet(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Rows of `profiles.ask_known`; ids of the same profile share one Person."""
+    def recall(self, events: Iterable[Event]) -> tuple[dict[Key, Person], set[Key]]:
+        """The owners of the external ids in `events`, and the ids whose owner is to be asked for."""
+        known: dict[Key, Person] = {}
+        unknown: set[Key] = set()
+        for event in events:
+            for key in keys_of(event):
+                person = self.owners[key[0]].get(key[1])
+                if person is None:
+                    unknown.add(key)
+                else:
+                    known[key] = person
+        return known, unknown
+
+    def meet(self, rows: Iterable[tuple[Any, ...]]) -> dict[Key, Person]:
+        """The owners in rows of `profiles.ask_known`; ids of the same profile share one Person."""
+        met: dict[Key, Person] = {}
         for kind, external, profile, public, shard, identified, first, last in rows:
             person = self.by_id.get(profile)
             if person is None:
@@ -39,7 +56,24 @@ class Memory:
                     id=profile, public_id=public, shard=shard, identified=identified,
                     first_seen=first, last_seen=last, stored=True,
                 )  # fmt: skip
-            self.owners[kind, external] = person
+            met[kind, external] = self.owners[kind][external] = person
+        return met
+
+    def learn(self, people: People) -> None:
+        """What a turn has made of them, when it is committed."""
+        for person in people.created:
+            if person.into is None:
+                person.stored = True
+                self.by_id[person.id] = person
+        for person in people.altered:
+            person.named = person.united = False
+        for key in people.bound:
+            owner = people.find(key)
+            if owner is not None:
+                self.owners[key[0]][key[1]] = owner
+
+    def __len__(self) -> int:
+        return sum(map(len, self.owners.values()))
 
 
 _memories: dict[int, Memory] = {}
@@ -55,14 +89,9 @@ def taken(project: int, version: int, connection: Connection) -> Memory:
 
 def put_back(project: int, memory: Memory, version: int, people: People) -> None:
     """With what a turn has committed at `version`. Call it after the commit."""
-    if len(memory.owners) + sum(len(each.owners) for each in _memories.values()) > MOST_IDS:
-        _memories.clear()
-        return
-    for person in people.created:
-        if person.into is None:
-            person.stored = True
-            memory.by_id[person.id] = person
-    for person in people.altered:
-        person.named = person.united = False
+    memory.learn(people)
     memory.version = version
-    _memories[project] = memory
+    if len(memory) + sum(map(len, _memories.values())) > MOST_IDS:
+        _memories.clear()
+    else:
+        _memories[project] = memory

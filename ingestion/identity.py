@@ -26,6 +26,7 @@ class Person(msgspec.Struct, eq=False, kw_only=True):
     identified: bool = False
     first_seen: int
     last_seen: int
+    active_in: int = 0  # the hour that was noted last, see ingestion.tallies; 0 when this process knows of none
     stored: bool = False  # has a row already
     named: bool = False  # got its first userId in this turn
     united: bool = False  # took a stored profile in, or was taken in
@@ -58,7 +59,7 @@ def previous_of(event: Event) -> str | None:
 class People:
     """The people of one turn: what is stored about the external ids in it, and what its events make of that.
 
-    known: all that is stored of these ids, and perhaps others; the turn changes it.
+    known: the owners of those of its external ids that are stored; the turn adds to it, and changes the people.
     """
 
     def __init__(self, known: dict[Key, Person]) -> None:
@@ -70,7 +71,7 @@ class People:
 
     def find(self, key: Key) -> Person | None:
         person = self._of.get(key)
-        return None if person is None else survivor(person)
+        return person if person is None or person.into is None else survivor(person)
 
     def owner(self, event: Event, ts: int) -> Person | None:
         """Whose event this is, after following the link it carries. None: it names nobody."""

@@ -22,6 +22,9 @@ insert into ingestion_eventname (project_id, id, name)
 select %s, r.id, r.name from json_to_recordset(%s) as r(id integer, name text)
 """
 
+# Every process remembers them, so they must not be taken back by a crash: this commit waits for the disk.
+DURABLE = "set local synchronous_commit to default"
+
 # Names are never changed nor removed, so what was committed once may be remembered for ever.
 _remembered: dict[int, dict[str, int]] = {}
 
@@ -48,6 +51,7 @@ def _look_up_or_add(cursor: Cursor, project: int, missing: Mapping[str, bool]) -
     if numbers:
         items = [{"id": number, "name": name} for name, number in numbers.items()]
         cursor.execute(ADD, [project, msgspec.json.encode(items).decode()])
+        cursor.execute(DURABLE)
     return found | numbers
 
 

@@ -4,7 +4,6 @@ By the instant of receipt: an event of last year that comes today is work of tod
 """
 
 import msgspec
-from django.db import transaction
 
 from ingestion import activity
 from ingestion.activity import HOUR_MS
@@ -15,7 +14,6 @@ from ingestion.waiting import Waiting
 
 MINUTE_MS = 60_000
 MINUTES_AN_HOUR = HOUR_MS // MINUTE_MS
-MOST_WRITTEN = 200_000  # profiles and hours that a process remembers: some 20 MB
 
 Counts = dict[tuple[int, int], dict[str, int]]
 
@@ -32,22 +30,26 @@ from json_to_recordset(%(hours)s) as r(hour bigint, name integer, stored bigint,
 on conflict (project_id, hour, name_id) do update set stored = e.stored + excluded.stored,
     duplicates = e.duplicates + excluded.duplicates, rejected = e.rejected + excluded.rejected
 """
-# By project: hours and profiles whose rows are there already, so that most events of an active profile write none.
-_written: dict[int, set[tuple[int, int]]] = {}
 
 
 def record(cursor: Cursor, turn: Turn) -> None:
     """Count the outcomes, in the transaction that stores them: a few statements, however many there are."""
     if turn.counted:
         _count(cursor, turn)
+    if fresh := _newly_active(turn):
+        activity.note(cursor, turn.lane.project, fresh)
+
+
+def _newly_active(turn: Turn) -> set[tuple[int, int]]:
+    """The hours in which profiles are active that this process has not noted yet, so that most events write nothing."""
+    fresh: set[tuple[int, int]] = set()
     hours = {batch.id: _minute(batch, turn.now) // MINUTES_AN_HOUR * HOUR_MS for batch in turn.batches}
-    active = {
-        (hours[each.batch.id], each.person.id) for each in turn.outcomes if each.person is not None and each.is_event
-    }
-    project = turn.lane.project
-    if fresh := active - _written.get(project, frozenset()):
-        activity.note(cursor, project, fresh)
-        transaction.on_commit(lambda: _remember(project, fresh))
+    for outcome in turn.outcomes:
+        person = outcome.person
+        if person is not None and person.active_in != (hour := hours[outcome.batch.id]) and outcome.is_event:
+            person.active_in = hour
+            fresh.add((hour, person.id))
+    return fresh
 
 
 def _count(cursor: Cursor, turn: Turn) -> None:
@@ -68,13 +70,6 @@ def _count(cursor: Cursor, turn: Turn) -> None:
 
 def _minute(batch: Waiting, now: int) -> int:
     return min(batch.received_at, now) // MINUTE_MS
-
-
-def _remember(project: int, written: set[tuple[int, int]]) -> None:
-    """Rows that are committed. They stay far longer than anything is remembered here."""
-    if len(written) + sum(map(len, _written.values())) > MOST_WRITTEN:
-        _written.clear()
-    _written.setdefault(project, set()).update(written)
 
 
 def _json(rows: object) -> str:

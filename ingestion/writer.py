@@ -31,7 +31,7 @@ from ingestion import (
 from ingestion.acquaintances import Memory
 from ingestion.arrivals import Arrival
 from ingestion.cursors import Cursor, copy_packed
-from ingestion.identity import Key, People, Person, keys_of, survivor
+from ingestion.identity import Key, People, Person, survivor
 from ingestion.outcomes import Outcome
 from ingestion.traits import Sheet
 from ingestion.turns import Lane, Turn
@@ -40,11 +40,16 @@ from keys import uses
 from keys.kinds import publishable
 from persona.lib import ids, tracing
 
-# The clock is read after the lane was locked: it never runs behind what an earlier turn wrote.
+# The clock is read after the lane was locked: it never runs behind what an earlier turn wrote. The batches are looked
+# up one by one: a plan made while the table was new reads all of it instead.
 NOW = """
 select floor(extract(epoch from clock_timestamp()) * 1000)::bigint, array(
-    select batch_id from ingestion_appliedbatch where project_id = %s and batch_id = any(%s::text[]))
+    select a.batch_id from unnest(%s::text[]) as b(batch_id) cross join lateral (
+        select batch_id from ingestion_appliedbatch where project_id = %s and batch_id = b.batch_id limit 1) a)
 """
+# The commit need not wait for the disk: what a crash takes back is in the inbox again, which it left by the same
+# transaction. Whoever acts on what was written here commits himself, and that has all that was before on the disk.
+UNHURRIED = f"{NOW}, set_config('synchronous_commit', 'off', true)"
 CHANGED = "update ingestion_writerlane set people_version = people_version + 1 where project_id = %s"
 STALE = """
 insert into ingestion_staleprofiles (project_id, shard, at, items)
@@ -81,8 +86,8 @@ def apply(
 
 def _not_yet_applied(cursor: Cursor, project: int, batches: Sequence[Waiting]) -> tuple[int, list[Waiting]]:
     batch_ids = ",".join(batch.batch_id for batch in batches)  # ours, without anything to quote
-    row = cursor.execute(NOW, [project, f"{{{batch_ids}}}"]).fetchone()
-    now, applied = row or (0, [])
+    statement = NOW if waiting.inbox_is_apart() else UNHURRIED
+    now, applied, *_ = cursor.execute(statement, [f"{{{batch_ids}}}", project]).fetchone() or (0, [])
     done = set(applied)
     todo = {batch.batch_id: batch for batch in reversed(batches) if batch.batch_id not in done}
     return now, sorted(todo.values(), key=lambda batch: batch.id)
@@ -94,8 +99,7 @@ def _worked_out(cursor: Cursor, lane: Lane, now: int, batches: Sequence[Waiting]
     numbers = names.numbered(cursor, lane.project, _names(lane.project, read.arrivals))
     good, refused = outcomes.admitted(read.arrivals, numbers)
     firsts, repeated = outcomes.first_of_each(good)
-    fresh, memory = _ask(cursor, lane, firsts, now)
-    people = People(memory.owners)
+    fresh, memory, people = _ask(cursor, lane, firsts, now)
     known = [outcomes.duplicate(arrival) for arrival in firsts if arrival.uid not in fresh]
     found = outcomes.identified((arrival for arrival in firsts if arrival.uid in fresh), people)
     profiles.number_new(cursor, lane.project, lane.shards, people)
@@ -125,22 +129,23 @@ def _names(project: int, read: Sequence[Arrival]) -> dict[str, bool]:
     return found
 
 
-def _ask(cursor: Cursor, lane: Lane, firsts: Sequence[Arrival], now: int) -> tuple[Collection[bytes], Memory]:
-    """Which events are new, and what is known of all people in them."""
+def _ask(cursor: Cursor, lane: Lane, firsts: Sequence[Arrival], now: int) -> tuple[Collection[bytes], Memory, People]:
+    """Which events are new, and whose all of them may be."""
     memory = acquaintances.taken(lane.project, lane.people_version, cursor.connection)
     if not firsts:
-        return (), memory
+        return (), memory, People({})
+    known: dict[Key, Person] = {}
     unknown: set[Key] = set()
 
-    def look_up() -> None:
-        owners = memory.owners
-        unknown.update(key for arrival in firsts for key in keys_of(arrival.event) if key not in owners)
+    def recall() -> None:
+        nonlocal known, unknown
+        known, unknown = memory.recall(arrival.event for arrival in firsts)
 
-    fresh = dedupe.note(cursor, lane.project, [arrival.uid for arrival in firsts], now, meanwhile=look_up)
+    fresh = dedupe.note(cursor, lane.project, [arrival.uid for arrival in firsts], now, meanwhile=recall)
     if unknown:
         profiles.ask_known(cursor, lane.project, unknown)
-        memory.meet(cursor)
-    return fresh, memory
+        known |= memory.meet(cursor)
+    return fresh, memory, People(known)
 
 
 def _traits(cursor: Cursor, project: int, found: Sequence[Outcome], people: People) -> dict[int, Sheet]:
