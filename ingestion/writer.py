@@ -40,12 +40,10 @@ from keys import uses
 from keys.kinds import publishable
 from persona.lib import ids, tracing
 
-# The clock is read after the lane was locked: it never runs behind what an earlier turn wrote. The batches are looked
-# up one by one: a plan made while the table was new reads all of it instead.
+# The clock is read after the lane was locked: it never runs behind what an earlier turn wrote.
 NOW = """
 select floor(extract(epoch from clock_timestamp()) * 1000)::bigint, array(
-    select a.batch_id from unnest(%s::text[]) as b(batch_id) cross join lateral (
-        select batch_id from ingestion_appliedbatch where project_id = %s and batch_id = b.batch_id limit 1) a)
+    select batch_id from ingestion_appliedbatch where project_id = %s and batch_id = any(%s::text[]))
 """
 # The commit need not wait for the disk: what a crash takes back is in the inbox again, which it left by the same
 # transaction. Whoever acts on what was written here commits himself, and that has all that was before on the disk.
@@ -87,7 +85,9 @@ def apply(
 def _not_yet_applied(cursor: Cursor, project: int, batches: Sequence[Waiting]) -> tuple[int, list[Waiting]]:
     batch_ids = ",".join(batch.batch_id for batch in batches)  # ours, without anything to quote
     statement = NOW if waiting.inbox_is_apart() else UNHURRIED
-    now, applied, *_ = cursor.execute(statement, [f"{{{batch_ids}}}", project]).fetchone() or (0, [])
+    # Never prepared: a plan made while the table was new reads all of it, long after it has grown.
+    row = cursor.execute(statement, [project, f"{{{batch_ids}}}"], prepare=False).fetchone()
+    now, applied, *_ = row or (0, [])
     done = set(applied)
     todo = {batch.batch_id: batch for batch in reversed(batches) if batch.batch_id not in done}
     return now, sorted(todo.values(), key=lambda batch: batch.id)

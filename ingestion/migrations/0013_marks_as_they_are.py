@@ -1,10 +1,10 @@
-"""Marks are not compressed: they lie for some milliseconds, and pressing them was a tenth of what a turn cost PostgreSQL."""
+"""Marks lie for some milliseconds, so they are not compressed: pressing them was a tenth of what a turn cost PostgreSQL."""
 
 from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ingestion", "0011_imports")]
+    dependencies = [("ingestion", "0012_event_tracked")]
     operations = [
         migrations.RunSQL(
             "alter table ingestion_staleprofiles alter column items set storage external",
