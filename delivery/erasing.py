@@ -1,4 +1,4 @@
-"""Delete what deliveries hold of a profile: bodies, and answers that repeat one of its ids."""
+"""Delete what deliveries hold of a profile: bodies, and answers that repeat one of its ids or what its traits say."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -21,8 +21,8 @@ update delivery_cursor c set last_error = '' where c.project_id = %(project)s an
 
 
 def delete(cursor: Cursor, project: int, profiles: Sequence[int], ids: Iterable[str]) -> int:
-    """In the transaction of `cursor`; the number of deliveries. ids: by which the outside knows the profile. What is
-    under way may still arrive."""
+    """In the transaction of `cursor`; the number of deliveries. ids: by which the outside knows the profile, and
+    other words of it. What is under way may still arrive."""
     deleted = cursor.execute(DELETE, [project, profiles]).rowcount
     asked = {"project": project, "ids": sorted({form for one in ids for form in _written(one)})}
     cursor.execute(ANSWERS, asked)

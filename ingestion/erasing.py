@@ -4,7 +4,8 @@ Its row stays as a number that the change log can go on naming, merged into nobo
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 from django.conf import settings
@@ -14,6 +15,7 @@ from ingestion.cursors import Cursor, bulk_cursor
 from ingestion.identity import Key
 
 NOBODY = 0  # in `merged_into`
+SHORTEST = 4  # characters of a trait's text that somebody may have repeated
 
 # Writers forget what they remember of people.
 LOCK = "update ingestion_writerlane set people_version = people_version + 1 where project_id = %s"
@@ -23,7 +25,8 @@ with recursive taken(id) as (
     union
     select p.id from ingestion_profile p join taken t on p.merged_into = t.id where p.project_id = %(project)s
 )
-select p.id, p.public_id from taken t join ingestion_profile p on p.project_id = %(project)s and p.id = t.id
+select p.id, p.public_id, p.traits::text
+from taken t join ingestion_profile p on p.project_id = %(project)s and p.id = t.id
 """
 IDS = "select kind, external_id from ingestion_alias where project_id = %s and profile_id = any(%s)"
 EVENTS = "delete from ingestion_event where project_id = %s and profile_id = any(%s)"
@@ -57,11 +60,13 @@ delete from ingestion_batch b where b.project_id = %s and b.parked and exists (
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Whom an erasure is about: the profile and those merged into it, and all their external ids."""
+    """Whom an erasure is about: the profile and those merged into it, all their external ids, and what their traits
+    say in words."""
 
     profiles: Sequence[int]
     public: Sequence[str]
     keys: Sequence[Key]
+    words: Sequence[str] = ()
 
 
 class Deleted(msgspec.Struct, frozen=True):
@@ -81,9 +86,19 @@ def lock_writer(cursor: Cursor, project: int) -> None:
 def found(cursor: Cursor, project: int, profile: int) -> Found:
     """`profile`: the number of one that was not merged."""
     rows = cursor.execute(MERGED, {"project": project, "profile": profile}).fetchall()
-    profiles, public = [number for number, _ in rows], [name for _, name in rows]
+    profiles, public = [number for number, _, _ in rows], [name for _, name, _ in rows]
     keys = cursor.execute(IDS, [project, profiles]).fetchall()
-    return Found(profiles, public, [(kind, external) for kind, external in keys])
+    words = {word for _, _, traits in rows for word in _words(msgspec.json.decode(traits))}
+    return Found(profiles, public, [(kind, external) for kind, external in keys], sorted(words))
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Texts in traits that may tell one person from others."""
+    if isinstance(value, str) and len(value) >= SHORTEST:
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _words(inner)
 
 
 def delete(cursor: Cursor, project: int, who: Found) -> Deleted:

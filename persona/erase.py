@@ -51,7 +51,9 @@ def erase(*, project: Project, profile: Profile, suppress: bool, actor: Actor) -
         with cursors.raw_cursor() as rows:
             left = memberships.leave_all(rows, project.pk, who.profiles, now=now)
         tombstones.bury(cursor, project.pk, who.keys, at=now, suppressed=suppress)
-        sent = deliveries.delete(cursor, project.pk, who.profiles, [external for _, external in who.keys])
+        sent = deliveries.delete(
+            cursor, project.pk, who.profiles, [*(external for _, external in who.keys), *who.words]
+        )
         deleted = events.delete(cursor, project.pk, who)
         counts: Mapping[str, Any] = {
             "suppressed": suppress,

@@ -18,6 +18,7 @@ from delivery.queue import clock
 from ingestion.models import Alias, Batch, DeadLetter
 from keys.models import AuditEntry, Project
 from keys.services import issue_key
+from segments.models import PersonaWarning
 from tests.api.conftest import Api
 from tests.ingestion.applying import alias, apply_events, identify, put, put_body, track
 from tests.segments.living import assert_log_is_state, members, now_ms, persona, settle, trait, viewed
@@ -67,6 +68,15 @@ def _echo(project: Project) -> None:
     }
     bob = Alias.objects.get(project=project, external_id="bob").profile_id
     Attempt.objects.filter(project=project, profile_id=bob).update(tries=[said])
+    bought = Destination.objects.get(project=project, kind="mixpanel")
+    refused = {**said, "answer": "", "error": "properties.email: ann@example.com is no address"}
+    scope = {"project": project, "destination_id": bought.pk, "kind": "events", "status": "delivered", "body": "[]"}
+    Attempt.objects.create(**scope, first_seq=1, seq=1, n=1, next_at=0, created_at=0, tries=[refused])
+    ann = Alias.objects.get(project=project, external_id="ann-the-user").profile_id
+    for path, profiles in (("rule", [ann, bob]), ("rule.of[0]", [ann])):
+        PersonaWarning.objects.create(
+            project=project, persona_id=1, kind="type_mismatch", path=path, since=0, latest=0, profiles=profiles
+        )
     Cursor.objects.filter(project=project).update(last_error="It answered 400: ann-anonymous is unknown.")
 
 
@@ -120,6 +130,9 @@ def test_nothing_is_left_in_any_table(api: Api, lived: Project) -> None:
     assert receipt["profile"] == public
     assert api.ask("GET", f"profiles/{public}")[0] == 404
     assert api.ask("GET", "profiles/ann-the-user")[0] == 404
+    assert list(PersonaWarning.objects.values_list("profiles", flat=True)) == [
+        [Alias.objects.get(project=lived, external_id="bob").profile_id]
+    ]
 
 
 def test_what_was_asked_about_her_is_not_kept_either(api: Api, lived: Project) -> None:
