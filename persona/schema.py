@@ -92,7 +92,7 @@ def _complete(operation: Json, address: str, method: str) -> None:
     _shape(operation)
     for status, answer in refusals(address, method=method, managed=managed).items():
         operation["responses"].setdefault(status, answer)
-    schema_parameters.describe(operation, method=method, managed=managed)
+    schema_parameters.describe(operation, address=address, method=method, managed=managed)
     if operation["operationId"] in schema_wires.OPEN:
         operation["security"] = [{}]
     elif not managed:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from keys.models import SLUG_PATTERN
+from persona.lib import paging
 
 Json = dict[str, Any]
 
@@ -63,7 +64,7 @@ TAGGED = frozenset(
 )
 
 
-def describe(operation: Json, *, method: str, managed: bool) -> None:
+def describe(operation: Json, *, address: str, method: str, managed: bool) -> None:
     """Give `operation` its parameters and the headers of its answers."""
     name = operation["operationId"]
     parameters = operation.setdefault("parameters", [])
@@ -74,6 +75,8 @@ def describe(operation: Json, *, method: str, managed: bool) -> None:
             shape = QUERIES[parameter["name"]]
             many = parameter["schema"].get("type") == "array"
             parameter["schema"] = {"type": "array", "items": shape} if many else shape
+        if parameter["name"] == "cursor":
+            parameter["schema"].setdefault("pattern", paging.pattern(address))
     if managed and method == "post" and name not in READS:
         parameters.append(IDEMPOTENCY_KEY)
     if name in EDITS:

@@ -12,7 +12,6 @@ from ingestion import profile_events
 from ingestion.events import ID_LENGTH
 from ingestion.models import Alias, Profile
 from keys.api import bad_cursor, whole_number
-from persona.lib import paging
 from persona.lib.clock import rfc3339
 from persona.lib.problems import Problem, no_such_thing
 from segments import shapes
@@ -21,8 +20,7 @@ from segments.insight import reading
 
 READ = "profiles:read"
 KINDS = {"user_id": Alias.Kind.USER, "anonymous_id": Alias.Kind.ANONYMOUS}
-# The cursor of events: instant and id of the last one, and whose they are.
-PLACE = re.compile("e(-?[0-9]{1,16})-([0-9a-f]{32})-([0-9a-f]{8})")
+PLACE = re.compile("e(-?[0-9]{1,16})-([0-9a-f]{32})")  # the cursor of events: instant and id of the last one
 EVENTS_CURSOR = OpenApiParameter("cursor", {"type": "string", "pattern": f"^({PLACE.pattern})?$"})
 
 
@@ -109,25 +107,24 @@ class Events(ProjectView):
     @extend_schema(operation_id="profiles_events", parameters=[EVENTS_CURSOR, LIMIT], responses=EventPage)
     def get(self, request: Request, project: str, reference: str) -> Response:
         limit = whole_number(request, "limit", PAGE, 1, MOST)
-        profile = self.profile(reference)
-        rows = profile_events.before(self.project.pk, profile.pk, _place(request, profile), limit + 1)
+        rows = profile_events.before(self.project.pk, self.profile(reference).pk, _place(request), limit + 1)
         shown = [
             EventShown(f"e_{row.uid}", row.name, rfc3339(row.ts), rfc3339(row.received_at), row.props, row.context)
             for row in rows[:limit]
         ]
-        following = _cursor(rows[limit - 1], profile) if len(rows) > limit else None
+        following = _cursor(rows[limit - 1]) if len(rows) > limit else None
         return Response(msgspec.to_builtins(EventPage(shown, following)))
 
 
-def _cursor(row: profile_events.Happened, profile: Profile) -> str:
-    return f"e{row.ts}-{row.uid}-{paging.mark(profile.public_id)}"
+def _cursor(row: profile_events.Happened) -> str:
+    return f"e{row.ts}-{row.uid}"
 
 
-def _place(request: Request, profile: Profile) -> tuple[int, str] | None:
+def _place(request: Request) -> tuple[int, str] | None:
     given = request.query_params.get("cursor", "")
     if not given:
         return None
     found = PLACE.fullmatch(given)
-    if found is None or found[3] != paging.mark(profile.public_id):
+    if found is None:
         raise bad_cursor()
     return int(found[1]), found[2]
