@@ -18,10 +18,10 @@ def test_no_name_is_too_long(shop: Shop, operator: Person) -> None:
     pages = addresses(known, of_projects=True)
     assert len(pages) > 25
     wide = []
-    for width in (DESK, PHONE):
-        look(operator.chromium, width=width)
-        for name, path in {**pages, "home": "/", "quickstart": f"/quickstart?project={SLUG}"}.items():
-            opened(operator, path)
+    for name, path in {**pages, "home": "/", "quickstart": f"/quickstart?project={SLUG}"}.items():
+        opened(operator, path)
+        for width in (PHONE, DESK):
+            look(operator.chromium, width=width)
             if beyond := operator.chromium.run(SIDEWAYS):
                 wide.append(f"{name} at {width}: {beyond} px")
     assert wide == []
