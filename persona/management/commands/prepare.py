@@ -90,5 +90,10 @@ def _migrate() -> None:
     waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if waiting:
         _say(f"applying {len(waiting)} migrations")
-        call_command("migrate", interactive=False, stdout=sys.stderr)
+        with connection.cursor() as cursor:
+            # A hundred commits need not wait for the disk each: what a crash took of them would be applied again, and
+            # the next commit of any session puts them all on the disk.
+            cursor.execute("set synchronous_commit = off")
+            call_command("migrate", interactive=False, stdout=sys.stderr)
+            cursor.execute("reset synchronous_commit")
     broker.install()
