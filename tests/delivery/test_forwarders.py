@@ -9,9 +9,12 @@ from django.db import connection
 
 from delivery import queue, services, turn
 from delivery.models import Attempt, Cursor, Destination
+from delivery.outgoing import Happened, Item, Target
+from delivery.transports import mixpanel as transport
 from ingestion import retention
 from ingestion.models import Applied, WriterLane
 from keys.models import Project
+from persona.lib.outbound import Outbound
 from tests.delivery.conftest import deliver, deliveries, waiting_at
 from tests.delivery.receiver import Got, Receiver, Reply, answer, said
 from tests.ingestion.applying import apply_all, identify, put, track
@@ -231,6 +234,25 @@ def test_who_asks_for_time_gets_it(project: Project, mixpanel: Destination, inbo
 
 
 # --- the log of applied events ---
+
+
+def test_however_many_events_it_names_each_is_understood(project: Project, inbox: Receiver) -> None:
+    """The longest answer that the largest request can get is read to its end."""
+    words = "'properties.time' is invalid: must be specified as seconds or milliseconds since epoch"
+    items = [
+        Item(f"{number:032x}", event=Happened(f"{number:032x}", "e", 1, "ann", None, {}))
+        for number in range(transport.MOST)
+    ]
+    records = [
+        {"index": number, "insert_id": item.key, "field": "properties.time", "message": words}
+        for number, item in enumerate(items)
+    ]
+    document = {"code": 400, "error": "some data points failed validation", "failed_records": records}
+    inbox.reply = said(400, document)
+    client = Outbound(allow_private=True)
+    found = client.post(transport.request(Target(inbox.url, ("their-token",)), items, now=0))
+    client.close()
+    assert transport.verdict(items, found).refused.keys() == {item.key for item in items}
 
 
 def test_the_log_is_written_while_somebody_forwards_it(project: Project, inbox: Receiver, alice: User) -> None:

@@ -241,6 +241,27 @@ def test_a_paused_destination_misses_nothing(shop: Project, inbox: Receiver, ali
     assert orders(inbox) == {"ann": [1]}
 
 
+def test_what_waited_and_what_came_while_it_was_paused_arrives_in_order(
+    shop: Project, inbox: Receiver, alice: User
+) -> None:
+    hook = webhook(shop, inbox.url, alice)
+    inbox.reply = answer(500)
+    visit(shop, "ann", "bob")
+    turn.deliver_some()
+    services.pause_destination(destination=hook, actor=alice)
+    inbox.got.clear()
+    inbox.reply = answer(200)
+    hurry(hook)
+    visit(shop, "ann", "bob", "cem")
+    turn.deliver_some()
+    assert inbox.got == []
+    services.resume_destination(destination=hook, actor=alice)
+    deliver(hook)
+    assert {who: len(seqs) for who, seqs in orders(inbox).items()} == {"ann": 2, "bob": 2, "cem": 1}
+    assert all(seqs == sorted(seqs) for seqs in orders(inbox).values())
+    assert waiting_at(hook) == []
+
+
 def test_batches_keep_the_order_of_the_log(shop: Project, inbox: Receiver, alice: User) -> None:
     hook = webhook(shop, inbox.url, alice, settings={"batch": 4})
     visit(shop, *(f"user-{number}" for number in range(5)), times=2)
