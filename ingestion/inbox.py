@@ -7,13 +7,14 @@ and when that is committed all its waiters go on. While it commits, the next one
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Sequence
 
 import psycopg
 from django.conf import settings
 from prometheus_client import Counter, Histogram
 
-from ingestion.inbox_line import DATA, Line, Row, Sent, Values, encoded
+from ingestion.inbox_line import DATA, Line, Row, Sent, encoded
 from ingestion.signals import accepted
 from persona.lib.futures import Promise, pending
 from persona.lib.log import get_logger
@@ -157,10 +158,11 @@ class Inbox:
         while written or self._waiting:
             waiters = self._taken()
             self._in_hand = [*written, *waiters]
-            values = encoded([row for row, _ in waiters])
-            sent = self._line.send(values) if waiters else None
+            rows, began = encoded([row for row, _ in waiters]), time.perf_counter()
+            sent = self._line.send(rows) if waiters else None
             self._committed(written)
-            written = await self._stored(waiters, values, sent)
+            written = await self._stored(waiters, rows, sent)
+            FLUSHES.observe(time.perf_counter() - began)
             self._in_hand = [*written]
 
     def _rest(self) -> None:
@@ -184,14 +186,13 @@ class Inbox:
             del self._waiting[:count]
         return taken
 
-    async def _stored(self, waiters: Sequence[Waiter], values: Values, sent: Sent | None = None) -> Sequence[Waiter]:
+    async def _stored(self, waiters: Sequence[Waiter], rows: bytes, sent: Sent | None = None) -> Sequence[Waiter]:
         """Those that are committed together; where the data of one is refused, by halves until that one is alone.
         The others are told why not."""
         if not waiters:
             return ()
         try:
-            with FLUSHES.time():
-                await self._line.written(values, sent)
+            await self._line.written(rows, sent)
         except DATA as error:
             if len(waiters) == 1:
                 log.error("inbox.refused", error=error.diag.message_primary, project=waiters[0][0].project_id)

@@ -1,4 +1,4 @@
-"""The inbox's connection: rows go in as one prepared statement with an array for each column, in one round trip.
+"""The inbox's connection: rows go in by binary COPY, a transaction each time.
 
 It belongs to an event loop and never blocks it: libpq sends what is given and is asked again when the socket has an
 answer. So no thread stands between a request and its commit, and nobody waits for Python's lock.
@@ -6,24 +6,29 @@ answer. So no thread stands between a request and its commit, and nobody waits f
 
 import asyncio
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import psycopg
 from django.conf import settings
 from django.db import connections
-from psycopg import postgres, pq
+from psycopg import pq
 from psycopg.errors import error_from_result
 
 STATEMENT_MS = 10_000  # one that takes longer is not going to end
-NAME = b"inbox"
 DATA = (psycopg.DataError, psycopg.IntegrityError)  # the rows are at fault, not the connection
 
-_INT4 = struct.Struct("!i").pack
-_ARRAY = struct.Struct("!iiIii").pack  # dimensions, whether any is null, type, how many, index of the first
-_NULL = _INT4(-1)
-_WIDTHS = {"int4": ("i", 4), "int8": ("q", 8)}  # by type: as `struct` writes it, and how long it is
+# In PostgreSQL's binary format a row is the number of its columns, then each behind its length; none has length -1.
+_START = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_END = b"\xff\xff"
+_TO_BATCH_ID = struct.Struct("!hiqi").pack
+_TO_DIALECT = struct.Struct("!iqi").pack
+_TO_DIALECT_WITHOUT_KEY = struct.Struct("!ii").pack
+_TO_BODY = struct.Struct("!iiiqi").pack
+_COLUMNS, _INT4, _INT8, _NULL = 7, 4, 8, -1  # lengths
+COPY = b"""copy ingestion_batch (project_id, batch_id, key_id, dialect, n, received_at, body)
+from stdin (format binary)"""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -38,47 +43,24 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
-def _numbers(kind: str, values: Sequence[int | None]) -> bytes:
-    """An array of numbers, in PostgreSQL's binary format."""
-    letter, width = _WIDTHS[kind]
-    head = _ARRAY(1, 1, postgres.types[kind].oid, len(values), 1)
-    if None in values:
-        one = struct.Struct(f"!i{letter}").pack
-        return head + b"".join(_NULL if value is None else one(width, value) for value in values)
-    flat: list[Any] = [width] * (2 * len(values))
-    flat[1::2] = values
-    return head + struct.pack("!" + f"i{letter}" * len(values), *flat)
-
-
-def _texts(kind: str, texts: Sequence[bytes]) -> bytes:
-    """An array of texts or of bytes."""
-    parts = [b""] * (2 * len(texts))
-    parts[::2] = map(_INT4, map(len, texts))
-    parts[1::2] = texts
-    return _ARRAY(1, 1, postgres.types[kind].oid, len(texts), 1) + b"".join(parts)
-
-
-INSERT = b"""insert into ingestion_batch (project_id, batch_id, key_id, dialect, n, received_at, body)
-select * from unnest($1::int8[], $2::text[], $3::int8[], $4::text[], $5::int4[], $6::int8[], $7::bytea[])
-"""
-BINARY = [pq.Format.BINARY] * 7
-
-
-Values = list[bytes]  # an array for each column
 Sent = asyncio.Future[None]
 
 
-def encoded(rows: Sequence[Row]) -> Values:
-    """What `Line` writes, column by column."""
-    return [
-        _numbers("int8", [row.project_id for row in rows]),
-        _texts("text", [row.batch_id.encode() for row in rows]),
-        _numbers("int8", [row.key_id for row in rows]),
-        _texts("text", [row.dialect.encode() for row in rows]),
-        _numbers("int4", [row.n for row in rows]),
-        _numbers("int8", [row.received_at for row in rows]),
-        _texts("bytea", [row.body for row in rows]),
-    ]
+def encoded(rows: Sequence[Row]) -> bytes:
+    """What `Line` writes. Whatever the rows hold: what cannot be stored is for PostgreSQL to say."""
+    parts = [_START]
+    for row in rows:
+        batch_id, dialect, key = row.batch_id.encode(), row.dialect.encode(), row.key_id
+        parts += (
+            _TO_BATCH_ID(_COLUMNS, _INT8, row.project_id, len(batch_id)),
+            batch_id,
+            _TO_DIALECT_WITHOUT_KEY(_NULL, len(dialect)) if key is None else _TO_DIALECT(_INT8, key, len(dialect)),
+            dialect,
+            _TO_BODY(_INT4, row.n, _INT8, row.received_at, len(row.body)),
+            row.body,
+        )
+    parts.append(_END)
+    return b"".join(parts)
 
 
 class Line:
@@ -87,13 +69,14 @@ class Line:
     def __init__(self) -> None:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._sent: Sent | None = None  # resolved by the answer to what was sent last
+        self._rows = b""  # until the server waits for them
         self._result: pq.abc.PGresult | None = None
 
-    def send(self, values: Values) -> Sent | None:
+    def send(self, rows: bytes) -> Sent | None:
         """Send the rows at once, for `written`; None when there is no connection yet."""
-        return None if self._connection is None else self._send(values)
+        return None if self._connection is None else self._send(rows)
 
-    async def written(self, values: Values, sent: Sent | None = None) -> None:
+    async def written(self, rows: bytes, sent: Sent | None = None) -> None:
         """Commit the rows, all or none; `sent`: what `send` made of them. Raises psycopg.Error or OSError.
 
         After a connection lost in the middle nobody knows whether it was committed, so it is done again: the rows
@@ -108,7 +91,7 @@ class Line:
                 self.close()
         await self._open()
         try:
-            await self._send(values)
+            await self._send(rows)
         except DATA:
             raise
         except psycopg.Error:
@@ -125,30 +108,17 @@ class Line:
             self._end(psycopg.OperationalError("the connection was closed"))
 
     async def _open(self) -> None:
-        if self._connection is not None:
-            return
-        connection = await _connected()
-        self._connection = connection
-        self._loop = asyncio.get_running_loop()
-        self._socket = connection.pgconn.socket  # libpq forgets it when it is lost
-        self._loop.add_reader(self._socket, self._read)
-        if settings.PREPARE_STATEMENTS:
-            try:
-                await self._begin(lambda line: line.send_prepare(NAME, INSERT))
-            except psycopg.Error:
-                self.close()
-                raise
+        if self._connection is None:
+            self._connection = connection = await _connected()
+            self._loop = asyncio.get_running_loop()
+            self._socket = connection.pgconn.socket  # libpq forgets it when it is lost
+            self._loop.add_reader(self._socket, self._read)
 
-    def _send(self, values: Values) -> Sent:
-        if settings.PREPARE_STATEMENTS:
-            return self._begin(lambda line: line.send_query_prepared(NAME, values, BINARY))
-        return self._begin(lambda line: line.send_query_params(INSERT, values, None, BINARY))
-
-    def _begin(self, send: Callable[[pq.abc.PGconn], object]) -> Sent:
+    def _send(self, rows: bytes) -> Sent:
         sent = self._sent = self._loop.create_future()
-        self._result = None
+        self._rows, self._result = rows, None
         try:
-            send(self._line())
+            self._line().send_query(COPY)
             self._flush()
         except psycopg.Error as error:
             self._end(error)
@@ -175,10 +145,18 @@ class Line:
                 result = line.get_result()
                 if result is None:
                     self._answered()
-                    return
-                self._result = result
+                elif result.status == pq.ExecStatus.COPY_IN:
+                    self._copy(line)
+                else:
+                    self._result = result
         except psycopg.Error:
             self.close()
+
+    def _copy(self, line: pq.abc.PGconn) -> None:
+        line.put_copy_data(self._rows)
+        line.put_copy_end()
+        self._rows = b""
+        self._flush()
 
     def _answered(self) -> None:
         result = self._result

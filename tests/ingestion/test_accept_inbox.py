@@ -146,7 +146,7 @@ def test_a_lost_connection_is_made_again(inbox: Inbox, shop: Shop) -> None:
     inbox.put(row(shop.project, "b_1")).result(PATIENCE)
     with connection.cursor() as cursor:
         cursor.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'insert into ingestion_batch%'"
+            "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'copy ingestion_batch%'"
         )
         assert cursor.fetchall() == [(True,)] * cursor.rowcount
         assert cursor.rowcount > 0
