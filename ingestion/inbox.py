@@ -162,7 +162,8 @@ class Inbox:
             sent = self._line.send(rows) if waiters else None
             self._committed(written)
             written = await self._stored(waiters, rows, sent)
-            FLUSHES.observe(time.perf_counter() - began)
+            if written:
+                FLUSHES.observe(time.perf_counter() - began)
             self._in_hand = [*written]
 
     def _rest(self) -> None:

@@ -153,8 +153,8 @@ class Line:
             self.close()
 
     def _copy(self, line: pq.abc.PGconn) -> None:
-        line.put_copy_data(self._rows)
-        line.put_copy_end()
+        if not (line.put_copy_data(self._rows) and line.put_copy_end()):
+            raise psycopg.OperationalError("there is no memory to send the rows")
         self._rows = b""
         self._flush()
 
