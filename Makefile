@@ -21,14 +21,14 @@ run:
 	@$(find_python) "$$python" tools/install.py requirements.lock
 	@exec $(python) manage.py up
 
-# Side by side: neither keeps all processors busy from its first to its last second.
+# Side by side: neither keeps all processors busy from its first to its last second, and mypy takes what the tests leave.
 test:
 	@$(MAKE) --no-print-directory --jobs=2 check suite
 
 check: installed
 	@$(python) -m ruff check --quiet
 	@$(python) -m ruff format --check --quiet
-	@$(python) -m mypy --no-error-summary .
+	@nice $(python) -m mypy --no-error-summary .
 
 # More processes than processors: half of the time goes into waiting for real programs. These are hundreds of
 # interpreters; none shall compile anew what another one has compiled.
