@@ -9,7 +9,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "persona.settings")
     if sys.argv[1:] == ["up"]:
         # Not by way of Django: the supervisor starts sooner, and outlives what breaks in its children.
-        from persona.up import run
+        from persona.running.up import run
 
         sys.exit(run())
     from django.core.exceptions import ImproperlyConfigured

@@ -126,7 +126,7 @@ def count(project: Any) -> int:
 def fill(bench: Bench, project: Any) -> None:
     """100,000 profiles, and the personas that will judge them."""
     from ingestion.tasks import apply_some
-    from persona.demo_personas import PERSONAS
+    from persona.demo.personas import PERSONAS
     from segments import backfill
     from segments.evaluator import evaluate_some
     from segments.services import create_persona

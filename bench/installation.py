@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "persona.settings")
 os.environ.setdefault("PERSONA_LOG_LEVEL", "WARNING")
 
-from persona.embedded import Postgres
+from persona.running.embedded import Postgres
 from tests.stack import Stack, free_port
 
 

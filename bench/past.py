@@ -15,7 +15,7 @@ from pathlib import Path
 
 import installation
 
-from persona.demo_personas import PERSONAS
+from persona.demo.personas import PERSONAS
 from tests.e2e.calling import Caller
 from tests.stack import ROOT
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from persona import programs
+from persona.running import programs
 from tests.stack import free_port, wait_for
 
 HERE = Path(__file__).resolve().parent

@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 from listeners import Arrivals, Listeners  # noqa: E402 - found through the line above
 from nchan import Nchan, is_here  # noqa: E402 - as above
 
-from persona.embedded import Postgres  # noqa: E402 - as above
+from persona.running.embedded import Postgres  # noqa: E402 - as above
 
 SERVER_CORE, LISTENER_CORE = 0, 1
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -151,7 +151,7 @@ def persona(key: str, push: Callable[[], object]) -> Iterator[Server]:
 
 def started(port: int) -> subprocess.Popen[bytes]:
     """The server as `up` runs it, on its core."""
-    from persona import programs
+    from persona.running import programs
 
     command = ["taskset", "-c", str(SERVER_CORE), *programs.web("127.0.0.1", port)]
     process = subprocess.Popen(command, cwd=ROOT)

@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
 from stream import free_port, wait_for  # noqa: E402 - found through the line above
 
-from persona.embedded import Postgres  # noqa: E402 - as above
+from persona.running.embedded import Postgres  # noqa: E402 - as above
 
 CLIENTS, WRITERS, LOST_BELLS, STAY = 20, 3, 1 / 3, 0.8
 AWAY = (0.2, 3.0)  # seconds that something stays stopped
@@ -80,7 +80,7 @@ class Blows:
 @contextmanager
 def stage() -> Iterator[tuple[Postgres, Part, list[Part]]]:
     """The servers, and Django set up for them."""
-    from persona import programs
+    from persona.running import programs
 
     base = Path(tempfile.mkdtemp(prefix="persona-bench-"))
     base.chmod(0o755)

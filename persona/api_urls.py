@@ -2,7 +2,7 @@
 
 from django.urls import re_path
 
-from persona import privacy
+from persona.privacy import api as privacy
 
 urlpatterns = [
     re_path(r"^erasures/?$", privacy.Erasures.as_view()),

@@ -11,7 +11,8 @@ class PersonaConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from persona import account_audit, broker, celery, checks  # noqa: F401 - some register themselves
+        from persona import broker, celery, checks  # noqa: F401 - some register themselves
+        from persona.account import audit as account_audit
         from persona.lib import tracing
 
         try:

@@ -18,10 +18,10 @@ from ingestion.pressure import pressure  # noqa: E402 - after the set-up
 from ingestion.wires import DOORS  # noqa: E402 - after the set-up
 from persona import errors  # noqa: E402 - after the set-up
 from persona.config import CONFIG  # noqa: E402 - after the set-up
+from persona.health.probes import HEALTH, READY  # noqa: E402 - after the set-up
 from persona.lib.wire import Receive, Scope, Send  # noqa: E402 - after the set-up
 from persona.places import Application, Places  # noqa: E402 - after the set-up
-from persona.probes import HEALTH, READY  # noqa: E402 - after the set-up
-from persona.shortcut import WAYS  # noqa: E402 - after the set-up
+from persona.serving.shortcut import WAYS  # noqa: E402 - after the set-up
 from segments import publisher  # noqa: E402 - after the set-up
 from segments.streaming import desk  # noqa: E402 - after the set-up
 from segments.streaming import route as stream  # noqa: E402 - after the set-up

@@ -19,7 +19,7 @@ from kombu import Queue
 from psycopg_pool.base import AttemptWithBackoff
 
 from persona import broker
-from persona.embedded import PR_SET_PDEATHSIG
+from persona.running.embedded import PR_SET_PDEATHSIG
 
 # Tasks that do whatever waits, and their queues.
 NUDGES = {"segments.drain": "live", "segments.backfill": "bulk", "delivery.deliver": "deliver"}

@@ -13,8 +13,9 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from keys.visibility import visible_projects
-from persona import metrics, probes, readiness
+from persona import metrics
 from persona.errors import answered
+from persona.health import probes, readiness
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer
 

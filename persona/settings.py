@@ -226,15 +226,18 @@ AUTH_PASSWORD_VALIDATORS = [
 EMAIL_URL = env.text("EMAIL_URL")
 globals().update(mail.settings(EMAIL_URL))
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("PERSONA_MAIL_FROM", "persona@localhost")
-ACCOUNT_ADAPTER = "persona.account.AccountAdapter"
+ACCOUNT_ADAPTER = "persona.account.adapters.AccountAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"  # people come by invitation; an address is only where a lost password is mailed to
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # a changed password or factor is mailed to whose it is
 ACCOUNT_UNIQUE_EMAIL = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 PASSWORD_RESET_TIMEOUT = 24 * 3600  # seconds
-MFA_ADAPTER = "persona.account.FactorAdapter"
-MFA_FORMS = {"authenticate": "persona.factors.SignInForm", "reauthenticate": "persona.factors.ConfirmForm"}
+MFA_ADAPTER = "persona.account.adapters.FactorAdapter"
+MFA_FORMS = {
+    "authenticate": "persona.account.factors.SignInForm",
+    "reauthenticate": "persona.account.factors.ConfirmForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are not verified here
@@ -287,7 +290,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Events in, live segments out. Refusals are problem documents; /docs/errors has a heading for each.",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": ["persona.schema.complete"],
+    "POSTPROCESSING_HOOKS": ["persona.schema.hooks.complete"],
 }
 
 # --- Metrics ------------------------------------------------------------------------------------------------------

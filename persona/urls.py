@@ -6,7 +6,10 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from keys import api_projects
-from persona import config, docs, errors, ingest_health, pages, people, quickstart, schema, signin
+from persona import config, docs, errors, pages, quickstart
+from persona.account import signin, tokens
+from persona.health import ingest as ingest_health
+from persona.schema import hooks as schema
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -15,7 +18,7 @@ urlpatterns = [
     path("", include("ingestion.page_urls")),
     path("", include("delivery.page_urls")),
     path("signin/", signin.sign_in, name="signin"),
-    path("account/", include("persona.account_urls")),
+    path("account/", include("persona.account.urls")),
     path("signout/", LogoutView.as_view(next_page="signin"), name="signout"),
     path("quickstart", quickstart.quickstart, name="quickstart"),
     path("health", pages.health),
@@ -23,8 +26,8 @@ urlpatterns = [
     path("metrics", pages.measured),
     path("", include("ingestion.wires")),
     re_path(r"^api/ingestion/health/?$", ingest_health.IngestHealthView.as_view()),
-    re_path(r"^api/auth/token/?$", people.TokenView.as_view()),
-    re_path(r"^api/auth/token/refresh/?$", people.RefreshView.as_view()),
+    re_path(r"^api/auth/token/?$", tokens.TokenView.as_view()),
+    re_path(r"^api/auth/token/refresh/?$", tokens.RefreshView.as_view()),
     path("api/v2/pipeline/", include("ingestion.urls")),
     re_path(r"^api/v2/pipeline/config/?$", config.ConfigView.as_view()),
     path("api/projects/<str:project>/", include("ingestion.api_urls")),

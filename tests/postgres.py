@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.db import connections
 from pytest_django.plugin import blocking_manager_key
 
-from persona.embedded import Postgres
+from persona.running.embedded import Postgres
 from tests.waiting import until
 
 CLUSTER = "PERSONA_TEST_CLUSTER"  # the folder with a copy of the migrated cluster, while it is made or there

@@ -23,7 +23,7 @@ from typing import IO, Self
 import msgspec
 import pytest
 
-from persona.home import Running
+from persona.running.home import Running
 from tests.postgres import made
 from tests.waiting import until
 

@@ -33,7 +33,7 @@ FAULT = "fault: the fault is ours"
 
 
 class Pipe(Protocol):
-    """What the server offers beyond ASGI (persona.protocol): writing without waiting, and an end with a limit."""
+    """What the server offers beyond ASGI (persona.serving.protocol): writing without waiting, an end with a limit."""
 
     on_stop: Callable[[], None] | None
 

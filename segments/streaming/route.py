@@ -28,7 +28,7 @@ log = get_logger(__name__)
 
 METHODS = "GET, OPTIONS"
 RETRY_MS = 2_000  # how long a client waits before it comes back
-PIPE = "persona.pipe"  # of persona.protocol
+PIPE = "persona.pipe"  # of persona.serving.protocol
 
 STREAM = (("content-type", "text/event-stream"), ("cache-control", "no-cache"), ("x-accel-buffering", "no"))
 

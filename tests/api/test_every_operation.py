@@ -12,8 +12,8 @@ from django.test import Client
 from keys.models import Project
 from keys.scopes import SCOPES
 from keys.services import issue_key
-from persona import schema
-from persona.schema_parameters import READS
+from persona.schema import hooks as schema
+from persona.schema.parameters import READS
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from openapi_spec_validator import validate
 
-from persona import schema
+from persona.schema import hooks as schema
 from tests.test_docs import routes
 
 

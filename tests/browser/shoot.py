@@ -74,7 +74,7 @@ def open_shop(stack: Stack, hook: str) -> Iterator[Shop]:
     shop = Shop(stack)
     shop.furnish(hook=hook)
     way_in = {"PERSONA_URL": stack.url, "PERSONA_KEY": shop.key["key"]}
-    command = [sys.executable, "-m", "persona.traffic"]
+    command = [sys.executable, "-m", "persona.demo.traffic"]
     with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **way_in}) as traffic:
         try:
             wait_for(lambda: len(shop.owner.get("/deliveries?status=delivered")["results"]) > SOME, "some deliveries")

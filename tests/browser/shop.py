@@ -8,8 +8,8 @@ from typing import Any
 
 from django.urls import get_resolver, reverse
 
-from persona.demo_personas import PERSONAS
-from persona.traffic import shop as visitors
+from persona.demo.personas import PERSONAS
+from persona.demo.traffic import shop as visitors
 from tests.e2e.calling import SOON, Caller
 from tests.stack import Stack, wait_for
 

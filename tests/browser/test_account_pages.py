@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 
-from persona.home import Running
+from persona.running.home import Running
 from tests.browser.looks import faults, faults_of_what_is_open
 from tests.browser.person import ARRIVED, Person
 from tests.browser.shop import SLUG, Shop

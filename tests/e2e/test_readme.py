@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from persona.demo_personas import PERSONAS
+from persona.demo.personas import PERSONAS
 from persona.lib.clock import parse_instant
 from tests.e2e.calling import SOON, Caller
 from tests.stack import ROOT, Stack, wait_for

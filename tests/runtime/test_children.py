@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from persona.children import LONGEST_DELAY, SETTLED_SECONDS, SHORTEST_DELAY, SPARED, Kept
-from persona.embedded import CannotStart
+from persona.running.children import LONGEST_DELAY, SETTLED_SECONDS, SHORTEST_DELAY, SPARED, Kept
+from persona.running.embedded import CannotStart
 
 
 @dataclass

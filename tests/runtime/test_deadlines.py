@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from persona import deadlines
-from persona.deadlines import PunctualProtocol
 from persona.lib.wire import Receive, Scope, Send
+from persona.serving import deadlines
+from persona.serving.deadlines import PunctualProtocol
 from tests.waiting import DEADLINE, until
 
 LARGE = b"x" * 16 * 1024 * 1024  # more than sockets buffer

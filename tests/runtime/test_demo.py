@@ -11,11 +11,11 @@ from ingestion.dialects import pipeline
 from keys.auth import ring
 from keys.models import ApiKey, Project
 from keys.services import revoke_key
-from persona import demo
-from persona.demo_personas import PERSONAS
-from persona.home import Access, Home, Running
+from persona.demo import project as demo
+from persona.demo.personas import PERSONAS
+from persona.demo.traffic import shop
 from persona.lib.problems import Problem
-from persona.traffic import shop
+from persona.running.home import Access, Home, Running
 from segments.models import Persona
 from segments.services import delete_persona
 

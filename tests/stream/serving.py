@@ -10,8 +10,8 @@ import uvicorn
 from uvicorn.config import HTTPProtocolType
 
 from keys.auth import ring
-from persona.deadlines import PunctualProtocol
 from persona.lib.wire import Receive, Scope, Send
+from persona.serving.deadlines import PunctualProtocol
 from segments.streaming import desk, route
 from tests.waiting import until
 

@@ -7,7 +7,7 @@ from django.db import connection
 
 from ingestion import heartbeat
 from ingestion.models import Batch
-from persona.ingest_health import SILENT_MS
+from persona.health.ingest import SILENT_MS
 from tests.ingestion.applying import put
 from tests.ingestion.calling import Got, Shop, call_view, db, shop, way_in
 from tests.segments.living import now_ms

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from keys.models import ApiKey
 from persona.asgi import application
-from persona.shortcut import CHANCES, SHORT, Exchange, Known, ShortProtocol
+from persona.serving.shortcut import CHANCES, SHORT, Exchange, Known, ShortProtocol
 from tests.ingestion.calling import EVENT, INGEST, Got, Shop, call, db, plain, shop, way_in
 from tests.waiting import DEADLINE, until
 from tests.wire.test_pipeline import case

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand, CommandParser
 
-from persona.embedded import PR_SET_PDEATHSIG
 from persona.lib import metrics
-from persona.nursery import READY, Order
+from persona.running.embedded import PR_SET_PDEATHSIG
+from persona.running.nursery import READY, Order
 
 MOST_BYTES = 200_000  # of an order: what such a socket carries
 FILES = 3  # stdin, stdout, and where to say who one is

@@ -14,10 +14,11 @@ from kombu import Connection
 from kombu.exceptions import OperationalError as BrokerError
 from redis import Redis, RedisError
 
-from persona import broker, demo
-from persona.home import Access, Unusable
+from persona import broker
+from persona.demo import project as demo
 from persona.lib import env
 from persona.lib.log import redact
+from persona.running.home import Access, Unusable
 
 PATIENCE = 5  # seconds for a server to answer
 

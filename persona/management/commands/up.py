@@ -11,6 +11,6 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *_: Any, **__: Any) -> None:
-        from persona.up import run  # `manage.py help` need not load it
+        from persona.running.up import run  # `manage.py help` need not load it
 
         sys.exit(run())

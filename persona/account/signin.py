@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 
 from keys import tries
 
-NAME = "persona.signin.tried_name"  # django-ratelimit imports it
+NAME = "persona.account.signin.tried_name"  # django-ratelimit imports it
 # Tries a minute from one address, and for one name from wherever they come.
 RATES = {"ip": "20/m", NAME: "10/m"}
 

@@ -14,10 +14,10 @@ from typing import NamedTuple, Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
-from persona import deadlines
 from persona.lib import wire
 from persona.lib.landing import landing
 from persona.lib.wire import Answer
+from persona.serving import deadlines
 
 SHORT = 16 * 1024  # bytes of a body that is read on the event loop
 CHANCES = 4  # heads that are learned one after the other without one that comes again

@@ -1,6 +1,7 @@
 """A small shop's visitors, for the demo project: sends events through the HTTP ingest at a gentle rate.
 
-Run by `up` as a process of its own (`python -m persona.traffic`); PERSONA_URL and PERSONA_KEY say where to. No Django.
+Run by `up` as a process of its own (`python -m persona.demo.traffic`);
+PERSONA_URL and PERSONA_KEY say where to. No Django.
 """
 
 import http.client

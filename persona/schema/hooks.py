@@ -16,13 +16,14 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.generators import SchemaGenerator
 
-from persona import schema_parameters, schema_wires
-from persona.schema_refusals import ProblemDocument, refusals
-from persona.schema_refusals import components as responses
-from persona.schema_streams import STREAMS
+from persona.schema import parameters as described
+from persona.schema import wires as schema_wires
+from persona.schema.refusals import ProblemDocument, refusals
+from persona.schema.refusals import components as responses
+from persona.schema.streams import STREAMS
 from segments.rules.schema import schema as rule_schema
 
-REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "api.md"
+REFERENCE = Path(__file__).resolve().parent.parent.parent / "docs" / "reference" / "api.md"
 REF = "#/components/schemas/{name}"
 MANAGED = "/api/projects"
 NDJSON = "application/x-ndjson"
@@ -92,7 +93,7 @@ def _complete(operation: Json, address: str, method: str) -> None:
     _shape(operation)
     for status, answer in refusals(address, method=method, managed=managed).items():
         operation["responses"].setdefault(status, answer)
-    schema_parameters.describe(operation, address=address, method=method, managed=managed)
+    described.describe(operation, address=address, method=method, managed=managed)
     if operation["operationId"] in schema_wires.OPEN:
         operation["security"] = [{}]
     elif not managed:

@@ -1,12 +1,12 @@
 """Deadlines for slow clients: uvicorn waits for ever for the rest of a request, and for an answer to be read.
 
-Its only limit is on the silence between two requests, and a single byte sets that back. `persona.programs` starts the
-server with this protocol.
+Its only limit is on the silence between two requests, and a single byte sets that back.
+`persona.running.programs` starts the server with this protocol.
 """
 
 from asyncio import TimerHandle, Transport
 
-from persona.protocol import BoundedProtocol
+from persona.serving.protocol import BoundedProtocol
 
 HEAD_SECONDS = 20.0  # for address and headers, from the first byte of a request; or until that byte comes
 BODY_SECONDS = 60.0  # for the rest; whoever reads the body gives it half of that

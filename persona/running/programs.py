@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from persona.children import Child
-from persona.home import Access
 from persona.lib import env
-from persona.starting import Start
+from persona.running.children import Child
+from persona.running.home import Access
+from persona.running.starting import Start
 
 
 def web(bind: str, port: int) -> list[str]:
     """`--lifespan on`: the inbox's flusher starts and ends with the server. Open streams get three seconds to end."""
     return [
         sys.executable, "-m", "uvicorn", "persona.asgi:application", "--host", bind, "--port", str(port),
-        "--loop", "uvloop", "--http", "persona.shortcut:ShortProtocol", "--lifespan", "on",
+        "--loop", "uvloop", "--http", "persona.serving.shortcut:ShortProtocol", "--lifespan", "on",
         "--timeout-graceful-shutdown", "3", "--no-access-log", "--no-server-header", "--log-level", "warning",
     ]  # fmt: skip
 
@@ -70,7 +70,7 @@ def traffic(*, start: Start, environ: Mapping[str, str], url: str, access: Acces
     if not (env.flag("PERSONA_DEMO", default=True) and env.flag("PERSONA_DEMO_TRAFFIC", default=True)):
         return []
     way_in = {"PERSONA_URL": url, "PERSONA_KEY": access.publishable_key}
-    command = [sys.executable, "-m", "persona.traffic"]
+    command = [sys.executable, "-m", "persona.demo.traffic"]
     return [Child("traffic", command, start=start, env={**environ, **way_in}, ready=lambda _: True)]
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 
-from persona.home import Running
+from persona.running.home import Running
 
 EVENT = (
     '{"batch":[{"type":"track","event":"product_viewed","userId":"you","properties":{"product":"Lamp","price":39}}]}'

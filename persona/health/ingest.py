@@ -13,9 +13,9 @@ from ingestion.api import DoorView
 from ingestion.caller import Headers
 from ingestion.dialects import segops
 from ingestion.door import Door
-from persona import readiness
+from persona.health import readiness
+from persona.health.readiness import Readiness
 from persona.lib.wire import Answer
-from persona.readiness import Readiness
 
 OK = "ok"
 SILENT_MS = 15_000  # beat asks every second; a worker may have a long turn

@@ -20,10 +20,10 @@ from keys.api import ProjectView, body_as, next_page, page_from, paged, whole_nu
 from keys.audit import record
 from keys.idempotency import idempotent
 from keys.models import AuditEntry
-from persona import erase
-from persona.export import stream
 from persona.lib.clock import milliseconds, rfc3339
 from persona.lib.problems import Problem, no_such_thing
+from persona.privacy import erase
+from persona.privacy.export import stream
 from segments.cursors import clock, raw_cursor
 from segments.insight import reading
 

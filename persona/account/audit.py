@@ -29,4 +29,4 @@ def write(*, signal: Any, request: HttpRequest, user: User, **told: Any) -> None
 
 def connect() -> None:
     for signal in WORDS:
-        signal.connect(write, dispatch_uid="persona.account_audit")
+        signal.connect(write, dispatch_uid="persona.account.audit")

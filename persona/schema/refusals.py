@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from persona.schema_parameters import HEADERS, LIMITS, RETRY
-from persona.schema_wires import FORMS, PLAIN, Form, form_at
+from persona.schema.parameters import HEADERS, LIMITS, RETRY
+from persona.schema.wires import FORMS, PLAIN, Form, form_at
 
 ANY = {
     "400": "What was sent cannot be taken; `detail` says why.",

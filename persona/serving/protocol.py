@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol, with one limit more: its parser takes an address, headers and trailers of any length.
 
-The server is started with `persona.deadlines`, which builds on it. A proxy in front has such a limit of its own. Beside
-that it is a pipe for responses that last: ASGI's `send` is a coroutine a write, and cannot say whether it would have
-to wait.
+The server is started with `persona.serving.deadlines`, which builds on it. A proxy in front has such a limit of its
+own. Beside that it is a pipe for responses that last: ASGI's `send` is a coroutine a write, and cannot say whether it
+would have to wait.
 """
 
 from collections.abc import Callable

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from persona.embedded import die_with_parent
+from persona.running.embedded import die_with_parent
 
-ROOT = Path(__file__).resolve().parent.parent  # where they all run
+ROOT = Path(__file__).resolve().parent.parent.parent  # where they all run
 
 
 class Process(Protocol):

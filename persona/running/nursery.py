@@ -17,8 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from persona.embedded import CannotStart, die_with_parent
-from persona.starting import ROOT, Process
+from persona.running.embedded import CannotStart, die_with_parent
+from persona.running.starting import ROOT, Process
 
 POSSIBLE = sys.platform == "linux"
 PR_SET_CHILD_SUBREAPER = 36

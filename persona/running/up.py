@@ -15,13 +15,13 @@ from typing import NoReturn, TextIO
 
 import msgspec
 
-from persona import nursery, programs, starting
-from persona.announce import announcement
-from persona.children import Child, Database, Kept
-from persona.embedded import CannotStart, Postgres
-from persona.home import Access, Home, Running, Unusable
 from persona.lib import env
-from persona.nursery import Nursery
+from persona.running import nursery, programs, starting
+from persona.running.announce import announcement
+from persona.running.children import Child, Database, Kept
+from persona.running.embedded import CannotStart, Postgres
+from persona.running.home import Access, Home, Running, Unusable
+from persona.running.nursery import Nursery
 
 CHILDREN_STOP_SECONDS = 5.0  # together with the next less than the ten that a stop may take
 DATABASE_STOP_SECONDS = 3.0

@@ -1,4 +1,4 @@
-"""The personas of the demo shop: what its traffic (persona.traffic) makes people enter and leave within minutes."""
+"""The personas of the demo shop: what its visitors (persona.demo.traffic) enter and leave within minutes."""
 
 from typing import Any
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from persona.embedded import CannotStart, Postgres
-from persona.starting import Process, Start
+from persona.running.embedded import CannotStart, Postgres
+from persona.running.starting import Process, Start
 
 SETTLED_SECONDS = 30.0  # a child that lived this long starts again with a fresh back-off
 SPARED = 5  # ends before that, of a part that did its work, after which it comes back at once

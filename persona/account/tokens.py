@@ -19,8 +19,8 @@ from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 from keys import refusals, tries
 from keys.refusals import refusal
+from persona.account.signin import RATES
 from persona.lib.problems import Problem
-from persona.signin import RATES
 
 
 def _check_tries(request: Request) -> None:

@@ -14,8 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
 from keys.tries import Limited, paced
-from persona import account_pages
-from persona.signin import RATES
+from persona.account import pages as account_pages
+from persona.account.signin import RATES
 
 DEEDS = "30/m"  # of one person
 

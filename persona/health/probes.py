@@ -7,11 +7,11 @@ import msgspec
 from ingestion import pressure
 from ingestion.caller import Headers, Reply
 from ingestion.door import Door
-from persona import readiness
+from persona.health import readiness
+from persona.health.readiness import Readiness
 from persona.lib.futures import then
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer, problem_answer
-from persona.readiness import Readiness
 
 FRESH = ("cache-control", "no-store")
 

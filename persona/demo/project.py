@@ -12,9 +12,9 @@ from keys.auth import ring
 from keys.models import ApiKey, Project
 from keys.services import create_project, issue_key, revoke_key
 from keys.tokens import Kind
-from persona.demo_personas import PERSONAS
-from persona.home import Access
+from persona.demo.personas import PERSONAS
 from persona.lib.problems import Problem
+from persona.running.home import Access
 from segments.models import Persona
 from segments.services import create_persona
 
