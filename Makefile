@@ -5,7 +5,7 @@
 # make contract schemathesis against the OpenAPI document, all checks and phases; CONTRACT_SECONDS=600
 # make interop the clients of other products for tests/interop, and what builds the SDKs (needs Node.js)
 # make screenshots  docs/screenshots/ anew, every page judged on the way (needs Chromium, and make interop before)
-# make lock    compile the requirement locks anew (needs uv)
+# make lock    compile the requirement locks anew
 
 .PHONY: run test check suite installed fuzz contract interop screenshots lock
 .DEFAULT_GOAL := run
@@ -59,10 +59,10 @@ screenshots: installed
 	@$(python) -m tests.browser.shoot
 
 # No registry's name gets into the locks, and every file is named by its hash.
-compile = uv pip compile --universal --python-version 3.11 --generate-hashes \
+compile = $(python) -m uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet
 
-lock:
+lock: installed
 	@$(compile) tools/build.in -o requirements-build.lock
 	@$(compile) pyproject.toml -o requirements.lock
 	@$(compile) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
