@@ -20,9 +20,9 @@ def test_an_event_its_outcome_and_its_enter_stand_in_one_row(project: Project, a
     living.settle()
 
     said = lines(ask(as_bob)["rows"])
-    assert [line for line in said if line.endswith("product_viewed u-1 price: 59 pipeline Stored enters viewers")]
-    assert [line for line in said if line.endswith("product_viewed u-1 price: 59 pipeline Duplicate")]
-    assert [line for line in said if line.endswith("event.field_missing")]
+    assert [line for line in said if line.endswith("product_viewed u-1 price: 59 Stored pipeline enters viewers")]
+    assert [line for line in said if line.endswith("product_viewed u-1 price: 59 Duplicate pipeline")]
+    assert [line for line in said if line.endswith("event.field_missing pipeline")]
     assert len(said) == 3
     (kept,) = [line for line in lines(as_bob.get("/projects/shop/live/").content.decode()) if "u-1" in line]
     assert kept.endswith("product_viewed u-1 price: 59 Stored enters viewers")

@@ -37,7 +37,7 @@ def test_an_applied_event_and_its_change_stand_in_one_row(shop: Project, as_bob:
     rows.change(persona, profile, trigger=UID)
     answer = ask(as_bob)
     (line,) = lines(answer["rows"])
-    assert line.endswith("product_viewed u_anna price: 59 pipeline Stored enters high_intent")
+    assert line.endswith("product_viewed u_anna price: 59 Stored pipeline enters high_intent")
     assert (answer["event"], answer["change"], answer["seen"], answer["shown"]) == (1, 1, 1, 1)
 
 
@@ -60,11 +60,11 @@ def test_a_change_names_its_event_so_that_a_later_answer_can_join_them(shop: Pro
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        ({"outcome": "duplicate"}, "Duplicate"),
-        ({"outcome": "rejected", "code": "event.too_large", "detail": "101 KB"}, "101 KB pipeline event.too_large"),
-        ({"clamped": True}, "Stored, clock was ahead"),
-        ({"profile": None}, "nobody pipeline Kept without a profile"),
-        ({"external_id": "user-7"}, "user-7 pipeline Stored"),
+        ({"outcome": "duplicate"}, "Duplicate pipeline"),
+        ({"outcome": "rejected", "code": "event.too_large", "detail": "101 KB"}, "101 KB event.too_large pipeline"),
+        ({"clamped": True}, "Stored, clock was ahead pipeline"),
+        ({"profile": None}, "nobody Kept without a profile pipeline"),
+        ({"external_id": "user-7"}, "user-7 Stored pipeline"),
     ],
 )
 def test_it_says_what_became_of_each_event(made: dict[str, Any], said: str, shop: Project, as_bob: Client) -> None:
@@ -79,7 +79,7 @@ def test_a_duplicate_does_not_take_the_change_of_its_original(shop: Project, as_
     rows.change(persona, profile, trigger=UID)
     told = [line for line in lines(ask(as_bob)["rows"]) if "high_intent" in line]
     assert len(told) == 1
-    assert "Stored enters" in told[0]
+    assert "Stored pipeline enters" in told[0]
 
 
 def test_silent_changes_are_passed_over(shop: Project, as_bob: Client) -> None:
