@@ -27,6 +27,12 @@ class StrictJSONParser(JSONParser):
             raise ParseError(str(error)) from error
 
 
+class LabeledAnyhow(StrictJSONParser):
+    """For what clients of other products send: JSON, whatever the Content-Type calls it."""
+
+    media_type = "*/*"
+
+
 def check(body: Any) -> None:
     """Raises Problem 400 request.key_repeated, request.null_character or request.text_invalid, with `path`."""
     for problem in _faults(body, ""):

@@ -9,6 +9,7 @@ from django.utils import timezone
 from keys.scopes import SCOPES
 from persona.lib.problems import Problem
 
+_USUAL = {"http": ":80", "https": ":443"}  # ports that no browser writes
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")  # also app schemes
 
 
@@ -18,13 +19,18 @@ def _invalid(detail: str) -> Problem:
 
 def checked_origins(kind: str, origins: Iterable[str]) -> list[str]:
     """Origins as browsers send them: scheme and host, a port only where it is not the usual one."""
-    found = sorted({origin.strip().lower().rstrip("/") for origin in origins})
+    found = sorted({_as_sent(origin) for origin in origins})
     if found and kind != "pk":
         raise _invalid("Only a publishable key (pk) has allowed origins; browsers must not have secret keys.")
     for origin in found:
         if _ORIGIN.fullmatch(origin) is None:
             raise _invalid(f"{origin!r} is not an origin such as https://shop.example or http://localhost:3000.")
     return found
+
+
+def _as_sent(origin: str) -> str:
+    written = origin.strip().lower().rstrip("/")
+    return written.removesuffix(_USUAL.get(written.partition("://")[0], "/"))
 
 
 def checked_scopes(kind: str, scopes: Iterable[str]) -> list[str]:

@@ -115,6 +115,23 @@ class Memory:
             if (entry := self._by_id.get(key_id)) is not None:
                 self._drop(entry)
 
+    def doubt(self, project_id: int) -> None:
+        """The project's settings changed: whoever uses one of its keys next reads it again; open streams stay."""
+        long_ago = self._clock() - 2 * TRUST_SECONDS
+        with self._lock:
+            for entry in [entry for entry in self._entries.values() if entry.found.project_id == project_id]:
+                confirmed = min(entry.confirmed, long_ago)
+                # Another entry, because what is being confirmed just now was read before the change.
+                self._put(
+                    Entry(
+                        entry.found,
+                        entry.principal,
+                        confirmed=confirmed,
+                        deadline=entry.deadline,
+                        used=entry.used,
+                    )
+                )
+
     def _renew(self, entry: Entry, found: Found | None, now: float, started: float) -> None:
         """A changed key stays, for its open streams, if it is still good; anything else goes."""
         if self._entries.get(entry.found.digest) is not entry:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from keys.audit import Actor, actor_name, record
+from keys.auth import ring
 from keys.models import PersonaFlag, Project, ProjectSettings, SettingsVersion
 from keys.preconditions import etag
 from persona.lib.problems import Problem
@@ -40,6 +42,7 @@ def change_settings(
     merged = {key: value for key, value in {**found.settings, **changes}.items() if value is not None}
     found.settings = checked_settings(merged)
     found.save(update_fields=["settings"])
+    _doubt(found)
     kept = keep_version(found, actor)
     record(
         project=found,
@@ -109,6 +112,13 @@ def keep(project: Project, key: str, value: Any) -> None:
     """Set one of KEPT, so that it reaches every process with the settings. In the transaction that changes it."""
     found = Project.objects.select_for_update().get(pk=project.pk)
     Project.objects.filter(pk=found.pk).update(settings={**found.settings, key: value})
+    _doubt(found)
+
+
+def _doubt(project: Project) -> None:
+    """Now, for whoever reads through this transaction; after the commit, for who read the old settings meanwhile."""
+    ring.doubt(project.pk)
+    transaction.on_commit(partial(ring.doubt, project.pk))
 
 
 def depends(value: Any) -> bool:

@@ -112,6 +112,10 @@ class KeyRing:
         """The key changed: whoever uses it next reads it again."""
         self._memory.forget(key_id)
 
+    def doubt(self, project_id: int) -> None:
+        """The settings of the project changed: whoever uses one of its keys next reads them again."""
+        self._memory.doubt(project_id)
+
     def remembered(self) -> int:
         """How many keys and refusals are in memory."""
         return len(self._memory)

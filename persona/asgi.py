@@ -31,8 +31,7 @@ elsewhere = Places(
     cast("Application", django_application), places=settings.PERSONA_REQUEST_THREADS, refused=errors.before_django
 )
 EXACT: dict[str, Application] = {
-    "/health": HEALTH.app,
-    "/ready": READY.app,
+    **{f"{path}{slash}": door.app for path, door in (("/health", HEALTH), ("/ready", READY)) for slash in ("", "/")},
     **{
         f"{PIPELINE}/{name}{slash}": app
         for name, app in (

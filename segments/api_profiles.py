@@ -65,7 +65,12 @@ class ProfileDetail(ProfileView):
 
     @extend_schema(operation_id="profiles_get", responses=shapes.ProfileShown)
     def get(self, request: Request, project: str, reference: str) -> Response:
-        return self.answer(self.profile(reference))
+        try:
+            return self.answer(self.profile(reference))
+        except Problem:
+            if not reference.endswith("/"):
+                raise
+        return self.answer(self.profile(reference[:-1]))
 
 
 class ProfileFound(ProfileView):

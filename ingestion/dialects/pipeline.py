@@ -61,6 +61,7 @@ class Apart(msgspec.Struct, rename="camel"):
     context: Raw = Raw()
 
 
+NO_TYPE = "Expected `str`, got `null` - at `$.type`"  # the decoder's words: no other field is refused for a null
 KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(Sent))
 _whole = msgspec.json.Decoder(Whole).decode
 _apart = msgspec.json.Decoder(Apart).decode
@@ -266,6 +267,6 @@ def _properties(sent: Sent) -> Json:
 
 def _reason(error: Exception) -> Unfit:
     """Why the decoder refused an event: this wire has one field that every event needs."""
-    if "missing required field" in str(error):
+    if str(error).startswith(("Object missing required field", "Invalid enum value ''", NO_TYPE)):
         return Unfit("event.field_missing", "type", "`type` is required.")
     return envelope.reason(error)

@@ -18,6 +18,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 from keys import refusals, tries
+from keys.bodies import LabeledAnyhow
 from keys.refusals import refusal
 from persona.account.signin import RATES
 from persona.lib.problems import Problem
@@ -61,6 +62,7 @@ class TokenView(TokenObtainPairView):
     """`{username, password}` -> `{access, refresh}`."""
 
     serializer_class = PairSerializer
+    parser_classes = (LabeledAnyhow,)
 
     def post(self, request: Request, *args: object, **more: object) -> Response:
         _check_tries(request)
@@ -75,6 +77,7 @@ class RefreshView(TokenRefreshView):
     """`{refresh}` -> `{access}`."""
 
     serializer_class = RefreshSerializer
+    parser_classes = (LabeledAnyhow,)
 
     def post(self, request: Request, *args: object, **more: object) -> Response:
         try:

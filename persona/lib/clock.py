@@ -12,11 +12,13 @@ _DURATION = re.compile(
     r"P(?:(?P<d>\d{1,6})D)?(?:T(?:(?P<h>\d{1,7})H)?(?:(?P<m>\d{1,9})M)?(?:(?P<s>\d{1,10})(?:\.(?P<f>\d{1,3}))?S)?)?",
     re.ASCII,
 )
-# The field's clients write "T" or a blank, any number of decimals, "Z", an offset with or without colon, or nothing.
+# The field's clients write "T" or a blank, any number of decimals, "Z", an offset with or without colon or minutes, or
+# nothing; and some leave out all separators but the "T".
+_OFFSET = r"\s?(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?)?"
 _INSTANT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s?(?:([Zz])|([+-])(\d\d):?(\d\d))?)?",
-    re.ASCII,
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?" + _OFFSET + ")?", re.ASCII
 )
+_BASIC = re.compile(r"(\d{4})(\d\d)(\d\d)[Tt](\d\d)(?:(\d\d)(?:(\d\d)(?:[.,](\d{1,9}))?)?)?" + _OFFSET, re.ASCII)
 
 
 def milliseconds(moment: datetime) -> int:
@@ -38,7 +40,8 @@ def parse_instant(value: str) -> int | None:
             return milliseconds(datetime.fromisoformat(value))
         except ValueError:
             pass  # a leap second, or wrong: the long way knows
-    match = _INSTANT.fullmatch(value.strip())
+    written = value.strip()
+    match = _INSTANT.fullmatch(written) or _BASIC.fullmatch(written)
     if match is None:
         return None
     year, month, day, hour, minute, second, fraction, _, sign, off_hours, off_minutes = match.groups()
@@ -59,9 +62,9 @@ def parse_instant(value: str) -> int | None:
     if fraction:
         instant += int(fraction[:3].ljust(3, "0"))
     if sign:
-        if int(off_hours) > 23 or int(off_minutes) > 59:
+        if int(off_hours) > 23 or int(off_minutes or 0) > 59:
             return None
-        offset = (int(off_hours) * 60 + int(off_minutes)) * 60_000
+        offset = (int(off_hours) * 60 + int(off_minutes or 0)) * 60_000
         instant += -offset if sign == "+" else offset
     return instant
 

@@ -80,8 +80,12 @@ def _move(persona: str, enters: bool, at: int) -> Move:
 def _read(event: Any) -> Event:
     reading = pipeline.read(msgspec.json.encode({"batch": [event]}))
     for rejection in reading.rejections:
-        raise Problem(400, rejection.code, f"event.{rejection.field}: {rejection.detail}")
+        raise Problem(400, rejection.code, f"{_place(rejection.field)}: {rejection.detail}")
     return reading.events[0]
+
+
+def _place(field: str) -> str:
+    return f"event.{field}" if field else "event"
 
 
 def _is_known(project: Project, event: Event) -> bool:

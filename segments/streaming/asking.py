@@ -44,7 +44,7 @@ class Wanted(NamedTuple):
 async def wanted(headers: Mapping[str, str], query_string: bytes) -> Wanted:
     """Raises Problem 400, 401, 403 or 503."""
     query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
-    given = headers.get("last-event-id") or query.get("lastEventId", [""])[-1]
+    given = headers.get("last-event-id", "").strip() or query.get("lastEventId", [""])[-1]
     personas = frozenset(query.get("persona", ()))
     if "ticket" in query and credential(headers) is None:
         found = await _by_ticket(query["ticket"][-1], headers.get("origin", ""), personas, cursor(given))

@@ -21,8 +21,8 @@ BODY_BYTES = 16 * 1024
 STREAM = "/api/v2/pipeline/stream"
 
 
-class Order(msgspec.Struct):
-    """The body. persona: slugs; without any, all of the project."""
+class Order(msgspec.Struct, forbid_unknown_fields=True):
+    """The body. persona: slugs; without any, all of the project: so what only looks like a filter is refused."""
 
     persona: list[str] = []
 

@@ -52,6 +52,11 @@ def test_an_id_with_slashes_has_a_history_too(api: Api, shop: Project) -> None:
     assert api.get("profiles?user_id=org/ann/history")["external_ids"] == ["org/ann/history"]
 
 
+def test_a_slash_behind_an_id(api: Api, shop: Project) -> None:
+    assert api.get("profiles/ann/") == api.get("profiles/ann")
+    assert api.ask("GET", "profiles/nobody/")[0] == 404
+
+
 def test_events_come_newest_first_and_page_by_page(api: Api, shop: Project) -> None:
     events = api.get("profiles/bob/events")["results"]
     assert [one["properties"] for one in events] == [{"of": "bob"}] * 2

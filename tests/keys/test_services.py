@@ -77,9 +77,9 @@ def test_a_key_that_cannot_be(project: Project, alice: User, asked: dict[str, An
 
 
 def test_origins_are_kept_as_browsers_send_them(project: Project) -> None:
-    given = ["HTTPS://Shop.example/", "http://localhost:3000", "https://shop.example", "http://[::1]:80"]
+    given = ["HTTPS://Shop.example/", "http://localhost:3000", "https://shop.example:443", "http://[::1]:80"]
     key, _ = issue_key(project=project, kind="pk", name="x", actor="manage.py", origins=given)
-    assert key.origins == ["http://[::1]:80", "http://localhost:3000", "https://shop.example"]
+    assert key.origins == ["http://[::1]", "http://localhost:3000", "https://shop.example"]
     assert key.created_by is None
 
 

@@ -186,11 +186,13 @@ def test_storage(shop: Shop) -> None:
 
 def test_health(shop: Shop) -> None:
     """ "GET /health Response: {"status":"ok"}" """
-    answer = call("GET", "/health")
-    assert (answer.status, answer.body) == (200, b'{"status":"ok"}')
+    for path in ("/health", "/health/"):
+        answer = call("GET", path)
+        assert (answer.status, answer.body) == (200, b'{"status":"ok"}')
 
 
 def test_ready(shop: Shop) -> None:
     """ "GET /ready Response: {"status":"ready"}": with more beside it."""
-    answer = call("GET", "/ready")
-    assert (answer.status, answer.json()["status"]) == (200, "ready")
+    for path in ("/ready", "/ready/"):
+        answer = call("GET", path)
+        assert (answer.status, answer.json()["status"]) == (200, "ready")

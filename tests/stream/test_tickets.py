@@ -175,7 +175,9 @@ def test_who_may_have_none(shop: Shop, desk: Desk) -> None:
     assert desk.asked(shop.pk, {"persona": ["nobody"]}).problem()["code"] == "stream.unknown_persona"
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"persona": "churner"}', b'{"persona": [1]}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'{"persona": "churner"}', b'{"persona": [1]}', b'{"personas": ["churner"]}', b"\xff"]
+)
 def test_a_body_that_cannot_be_read(shop: Shop, desk: Desk, body: bytes) -> None:
     refused = desk.asked(shop.pk, body)
     assert (refused.status, refused.problem()["code"]) == (400, "request.invalid")

@@ -131,6 +131,11 @@ def test_no_reset_one_before_the_oldest(shop: Shop, listen: Listen) -> None:
     assert (frame.id, frame.event) == (7, "segment.updated")
 
 
+def test_blanks_around_a_cursor_are_the_lines(shop: Shop, listen: Listen) -> None:
+    shop.append(3)
+    assert listen(shop.pk, headers={"Last-Event-ID": " 2 "}).next().id == 3
+
+
 @pytest.mark.parametrize("cursor", ["11", "9" * 40])
 def test_reset_when_the_cursor_is_above_the_head(shop: Shop, listen: Listen, cursor: str) -> None:
     shop.append(10)

@@ -192,6 +192,14 @@ def test_a_token_and_its_refresh(alice: User, client: Client) -> None:
     assert (wrong.status_code, wrong.json()["code"]) == (401, "auth.invalid_session")
 
 
+@pytest.mark.parametrize("label", ["text/plain", "application/x-www-form-urlencoded"])
+def test_json_is_json_whatever_it_is_called(alice: User, client: Client, label: str) -> None:
+    body = '{"username": "alice", "password": "alice-password"}'
+    both = client.post("/api/auth/token/", body, content_type=label).json()
+    fresh = client.post("/api/auth/token/refresh/", f'{{"refresh": "{both["refresh"]}"}}', content_type=label)
+    assert set(fresh.json()) == {"access"}
+
+
 def test_a_refresh_is_no_access(project: Project, bob: User, client: Client) -> None:
     given = {"username": "bob", "password": "bob-password"}
     refresh = client.post("/api/auth/token", given, content_type="application/json").json()["refresh"]
