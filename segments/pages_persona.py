@@ -76,10 +76,10 @@ def version_list(request: HttpRequest, project: Project, persona: str) -> HttpRe
 
 @project_page
 def overlap_page(request: HttpRequest, project: Project, persona: str) -> HttpResponse:
-    """How many are in this persona, in another, and in both."""
+    """How many are in this persona, in another (the first, until one is chosen), and in both."""
     found = places.persona_of(project, persona)
     others = list(Persona.objects.filter(project=project, deleted_at=None).exclude(pk=found.pk).order_by("slug"))
-    chosen = next((other for other in others if other.slug == request.GET.get("with")), None)
+    chosen = next((other for other in others if other.slug == request.GET.get("with")), next(iter(others), None))
     shown: dict[str, Any] = {"others": others, "other": chosen}
     if chosen is not None:
         shown["overlap"] = overlapping.overlap(project_id=project.pk, one=found.pk, other=chosen.pk)

@@ -148,8 +148,11 @@ def test_overlap_is_counted(project: Project, as_bob: Client) -> None:
     living.persona(project, "buyers", living.viewed(1, event="order_placed"))
     send(project, 8)
     send(project, 3, "order_placed")
+    living.persona(project, "zealots", living.viewed(99))
     page = text_of(as_bob, f"{LIST}viewers/overlap/?with=buyers")
     assert "3 in both" in page
+    assert "3 in both" in text_of(as_bob, f"{LIST}viewers/overlap/")  # the first one is there at once
+    assert "0 in both" in text_of(as_bob, f"{LIST}viewers/overlap/?with=zealots")
     assert "38 % of viewers" in page
     assert "8 profiles are in at least one" in page
 
