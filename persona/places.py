@@ -61,7 +61,8 @@ class Places:
         self._refused = refused
         self._open = asyncio.Semaphore(places)
         # The last one given back is taken first: without a crowd few threads are ever started.
-        self._free = [ThreadPoolExecutor(1, thread_name_prefix=f"place-{n}") for n in range(places)]
+        self.threads = tuple(ThreadPoolExecutor(1, thread_name_prefix=f"place-{n}") for n in range(places))
+        self._free = list(self.threads)
         self._waiting = 0
         self._bytes = 0
         self._complained = 0.0

@@ -1,5 +1,6 @@
 """Fixtures that all parts share: Alice owns, Bob is a member, Charlie is an outsider."""
 
+import sys
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -7,12 +8,16 @@ from types import SimpleNamespace
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, connections
 from pytest_django import Settings
 
+from ingestion.inbox import inbox
+from keys import charging
 from keys.auth import ring
+from keys.limits import Limiter
 from keys.models import Member, Project
 from tests import postgres
+from tests.waiting import DEADLINE
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +28,13 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
-    """The key ring's thread has a connection of its own: it must be gone before the database is dropped."""
+    """Threads have connections of their own: these must be gone before the database is dropped."""
     yield
+    inbox.stop()
     ring.close()
+    if asgi := sys.modules.get("persona.asgi"):
+        for place in asgi.elsewhere.threads:
+            place.submit(connections.close_all).result()
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +64,18 @@ def still_clock_of_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries are counted by the minute; a minute that ends in the middle of a test would begin the count anew."""
     now = time.time()
     monkeypatch.setattr("django_ratelimit.core.time", SimpleNamespace(time=lambda: now))
+
+
+@pytest.fixture(autouse=True)
+def still_clock_of_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing comes back while a test looks at what is left, however long that takes; and each test begins anew."""
+    monkeypatch.setattr(charging, "_alone", Limiter(clock=lambda: 0.0))
+
+
+@pytest.fixture(autouse=True)
+def patient_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may need more than a second to open a connection. What a probe does then has a test of its own."""
+    monkeypatch.setattr("persona.health.readiness.PATIENCE", DEADLINE)
 
 
 @pytest.fixture

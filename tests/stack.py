@@ -7,7 +7,9 @@
 A test that needs its own (other settings, or to stop it) makes one: `with Stack(folder / "home", NAME="value")`.
 """
 
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -31,13 +33,23 @@ ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 90.0  # seconds; a busy machine starts seven processes
 
 
+# Below those that the system gives to connections: nobody gets one between its choice and its use, and who knocks at
+# one where nobody listens yet never meets himself. In another order in each process.
+PORTS = itertools.cycle(random.Random().sample(range(10_000, 32_000), 22_000))
+
 wait_for = until
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Never the same one twice."""
+    for port in PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue  # somebody has it
+            return port
+    raise AssertionError("there are many")
 
 
 def alive(pid: int) -> bool:

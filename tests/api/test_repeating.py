@@ -130,8 +130,8 @@ def test_what_died_in_between_has_not_happened_and_is_done_by_who_repeats_it(
 def _kill_who_holds_a_key() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
-            " and pid <> pg_backend_pid() and state = 'idle in transaction'"
+            "select pg_terminate_backend(pid, 20000) from pg_locks where relation = 'keys_idempotencykey'::regclass"
+            " and mode = 'RowShareLock' and pid <> pg_backend_pid()"
         )
         assert cursor.fetchall() == [(True,)]
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from ingestion.inbox import inbox
 from tests.browser import axe
 from tests.browser.chromium import CHROMIUM, Chromium
 from tests.browser.person import Person
@@ -42,10 +41,3 @@ def operator(shop: Shop, visitor: Person) -> Person:
     """The administrator of the installation."""
     visitor.sign_in(shop.stack.running.admin_user, shop.stack.running.admin_password)
     return visitor
-
-
-@pytest.fixture(scope="session")
-def stopped_inbox(django_db_setup: None) -> Iterator[None]:
-    """For pages that send events: the flusher's own connection would keep the test database from being dropped."""
-    yield
-    inbox.stop()

@@ -12,7 +12,7 @@ from keys.models import ApiKey, Project
 from tests.browser.chromium import Chromium
 from tests.segments import living
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("stopped_inbox")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 STATE = "document.querySelector('[data-state]').textContent"
 KEY = "document.querySelector('[data-key-shown]')?.textContent ?? ''"

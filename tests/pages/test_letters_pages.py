@@ -2,7 +2,6 @@
 
 import html
 import json
-from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache
@@ -10,7 +9,6 @@ from django.db import connection
 from django.test import Client
 
 from ingestion.causes import COUNTED
-from ingestion.inbox import inbox
 from ingestion.models import Batch, DeadLetter, Event
 from keys.models import AuditEntry, Project
 from tests.ingestion import applying
@@ -21,14 +19,6 @@ from tests.segments import living
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LETTERS = "/projects/shop/dead-letters/"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stopped_inbox(django_db_setup: None) -> Iterator[None]:
-    """Its thread has a connection of its own."""
-    yield
-    inbox.stop()
-    inbox.start()  # for whoever comes next
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """The bell over Redis, and what happens when Redis goes away. Skipped where there is no redis-server."""
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pytest_django import Settings
 
 from persona.settings import redis_arguments
 from segments import bell
+from tests.stack import free_port
 from tests.stream.listening import Listening
 from tests.stream.serving import served, until
 from tests.stream.shop import Shop
@@ -25,8 +25,7 @@ class Redis:
     """A throw-away server that can be stopped and started again at the same address."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.folder = folder
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
