@@ -55,10 +55,14 @@ class KeyRing:
         )
 
     def _running(self) -> Refresher:
-        if self._refresher.pid != os.getpid():
-            self._begin()  # a fork copies no thread, but perhaps a held lock
+        self._after_a_fork()
         self._refresher.start()
         return self._refresher
+
+    def _after_a_fork(self) -> None:
+        """It copies no thread, but perhaps a held lock."""
+        if self._refresher.pid != os.getpid():
+            self._begin()
 
     def cached(self, key: str | Token) -> Principal | None:
         """From memory alone; None when the key is unknown here, or was not confirmed lately."""
@@ -110,6 +114,7 @@ class KeyRing:
 
     def forget(self, key_id: int) -> None:
         """The key changed: whoever uses it next reads it again."""
+        self._after_a_fork()
         self._memory.forget(key_id)
 
     def doubt(self, project_id: int) -> None:

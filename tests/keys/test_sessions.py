@@ -73,6 +73,7 @@ def test_a_token_of_before_the_secret_key_was_rotated(settings: Settings) -> Non
     assert refused(token) == "auth.invalid_session"
 
 
+@pytest.mark.django_db(transaction=True)  # what the ring's own thread does not see it forgets
 def test_it_stands_for_its_key_until_that_is_revoked(project: Project) -> None:
     key, _ = issue_key(project=project, kind="pk", name="browser", actor="test")
     given = session(project_id=project.pk, key_id=key.pk, lookup=key.lookup)

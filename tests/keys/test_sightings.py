@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from keys.models import ProjectSettings
-from keys.principal import Principal
 from keys.sightings import CHARACTERS, EVERY, Sightings, used_by
+from tests.keys.test_limits import principal
 
 
 @pytest.mark.parametrize(
@@ -44,18 +43,3 @@ def test_a_key_is_noted_once_in_a_while() -> None:
         sightings.note(principal(0), "events", {"user-agent": "signed"})
         sightings.write(line)  # type: ignore[arg-type]  # what it uses of a line
     assert [(key, way, used) for _, key, way, _, used in line.rows] == [(7, "api", "0.0"), (7, "api", str(EVERY))]
-
-
-def principal(key: int) -> Principal:
-    return Principal(
-        project_id=1,
-        project="shop",
-        mode="live",
-        key_id=key,
-        kind="sk",
-        lookup="sk_live_12345678",
-        origins=frozenset(),
-        scopes=frozenset(),
-        expires_at=None,
-        options=ProjectSettings(),
-    )
