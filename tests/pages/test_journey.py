@@ -8,6 +8,9 @@ from tests.ingestion import applying
 from tests.pages import rows
 from tests.pages.test_live import ask, lines
 from tests.segments import living
+from tests.segments.timing import Clock, clock
+
+__all__ = ["clock"]  # a fixture
 
 
 @pytest.mark.django_db(transaction=True)
@@ -29,9 +32,11 @@ def test_an_event_its_outcome_and_its_enter_stand_in_one_row(project: Project, a
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_leave_when_the_window_ends_comes_by_itself(project: Project, as_bob: Client) -> None:
-    living.persona(project, "viewers", living.viewed(1, "PT0.2S", event="product_viewed"))
+def test_a_leave_when_the_window_ends_comes_by_itself(project: Project, as_bob: Client, clock: Clock) -> None:
+    living.persona(project, "viewers", living.viewed(1, "PT1M", event="product_viewed"))
     applying.put(project, applying.track("product_viewed", userId="u-1"), received_at=rows.now())
-    living.settle_until(project, 2)
+    living.settle()
+    clock.pass_by(60_000)
+    living.settle()
     (leave, _) = lines(ask(as_bob)["rows"])
     assert leave.endswith("time passed u-1 leaves viewers")

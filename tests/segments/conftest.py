@@ -6,6 +6,9 @@ import pytest
 
 from keys.models import Project
 from tests.segments.living import assert_log_is_state
+from tests.segments.timing import clock
+
+__all__ = ["clock"]  # a fixture
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What the tests of evaluating share: personas, work until nothing is left, and what must hold after every test."""
 
-import time
 from collections import Counter
 from typing import Any
 
@@ -12,7 +11,6 @@ from segments.models import Change, Head, Membership, Persona, PersonaHour
 from segments.services import create_persona
 
 Json = dict[str, Any]
-DEADLINE = 10.0  # seconds after which waiting has failed
 
 
 def viewed(at_least: int, window: str | None = "P1D", event: str = "page_viewed", **where: Any) -> Json:
@@ -52,17 +50,6 @@ def settle() -> None:
     """Apply, evaluate and backfill until all three find nothing."""
     while ingestion_tasks.apply_some() + evaluator.evaluate_some() + backfill.backfill_some():
         pass
-
-
-def settle_until(project: Project, changes: int) -> None:
-    """Settle until the log has so many rows: for timers that are about to fire."""
-    deadline = time.monotonic() + DEADLINE
-    while True:
-        settle()
-        if Head.objects.get(project=project).last_seq >= changes:
-            return
-        if time.monotonic() > deadline:
-            raise AssertionError(f"the log did not reach {changes} rows: {log(project)}")
 
 
 def now_ms() -> int:

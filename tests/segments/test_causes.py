@@ -9,10 +9,11 @@ from segments.models import Change, Persona
 from segments.services import update_persona
 from tests.ingestion.applying import put, track
 from tests.segments.living import Json, log, members, never, now_ms, persona, settle, viewed
+from tests.segments.timing import Clock
 
 pytestmark = pytest.mark.django_db
 
-HOUR = 3_600_000
+HOUR, MINUTE = 3_600_000, 60_000
 
 
 def member_of(slug: str) -> Json:
@@ -20,8 +21,8 @@ def member_of(slug: str) -> Json:
 
 
 def signed_up_almost_an_hour_ago(shop: Project) -> int:
-    """The instant at which dora's hour is over, 200 ms from now."""
-    ts = now_ms() - HOUR + 200
+    """The instant at which dora's hour is over, a minute from now."""
+    ts = now_ms() - HOUR + MINUTE
     put(shop, track("signed_up", userId="dora"), received_at=ts)
     settle()
     return ts + HOUR
@@ -32,12 +33,6 @@ def change(shop: Project, slug: str, **changes: Any) -> None:
     update_persona(persona=found, changes=changes, actor="alice")
 
 
-def pass_by(instant: int) -> None:
-    """No worker runs until then."""
-    while now_ms() <= instant:
-        pass
-
-
 @pytest.fixture
 def fresh(shop: Project) -> Persona:
     """Who signed up within the hour, and a persona that refers to it."""
@@ -46,27 +41,27 @@ def fresh(shop: Project) -> Persona:
     return made
 
 
-def test_an_overdue_timer_is_time_for_who_refers_too(shop: Project, fresh: Persona) -> None:
+def test_an_overdue_timer_is_time_for_who_refers_too(shop: Project, fresh: Persona, clock: Clock) -> None:
     ends = signed_up_almost_an_hour_ago(shop)
-    pass_by(ends)
+    clock.pass_by(MINUTE)
     settle()
     assert set(log(shop)[2:]) == {("dora", "leave", "fresh", "time"), ("dora", "leave", "fresher", "time")}
     assert set(Change.objects.filter(project=shop, op="leave").values_list("at", flat=True)) == {ends}
 
 
-def test_an_overdue_timer_of_a_rule_that_has_changed_is_no_time(shop: Project, fresh: Persona) -> None:
-    ends = signed_up_almost_an_hour_ago(shop)
-    pass_by(ends)
+def test_an_overdue_timer_of_a_rule_that_has_changed_is_no_time(shop: Project, fresh: Persona, clock: Clock) -> None:
+    signed_up_almost_an_hour_ago(shop)
+    clock.pass_by(MINUTE)
     change(shop, "fresh", rule={"v": 1, "rule": viewed(1, event="checkout")})
     settle()
     assert set(log(shop)[2:]) == {("dora", "leave", "fresh", "definition"), ("dora", "leave", "fresher", "definition")}
 
 
-def test_who_refers_is_judged_by_time_again_after_the_change(shop: Project, fresh: Persona) -> None:
-    ends = signed_up_almost_an_hour_ago(shop)
+def test_who_refers_is_judged_by_time_again_after_the_change(shop: Project, fresh: Persona, clock: Clock) -> None:
+    signed_up_almost_an_hour_ago(shop)
     change(shop, "fresh", rule={**fresh.rule, "identified_only": True})
     settle()
-    pass_by(ends)
+    clock.pass_by(MINUTE)
     settle()
     assert set(log(shop)[2:]) == {("dora", "leave", "fresh", "time"), ("dora", "leave", "fresher", "time")}
 
@@ -80,10 +75,10 @@ def test_an_event_after_the_change_is_an_event(shop: Project, fresh: Persona) ->
     assert set(log(shop)[2:]) == {("dora", "leave", "fresh", "event"), ("dora", "leave", "fresher", "event")}
 
 
-def test_what_a_pause_has_missed_is_the_definition(shop: Project, fresh: Persona) -> None:
-    ends = signed_up_almost_an_hour_ago(shop)
+def test_what_a_pause_has_missed_is_the_definition(shop: Project, fresh: Persona, clock: Clock) -> None:
+    signed_up_almost_an_hour_ago(shop)
     change(shop, "fresher", status="paused")
-    pass_by(ends)
+    clock.pass_by(MINUTE)
     change(shop, "fresher", status="live")
     settle()
     assert ("dora", "leave", "fresher", "definition") in log(shop)

@@ -21,10 +21,10 @@ from tests.segments.living import (
     now_ms,
     persona,
     settle,
-    settle_until,
     trait,
     viewed,
 )
+from tests.segments.timing import Clock
 
 pytestmark = pytest.mark.django_db
 
@@ -48,24 +48,26 @@ def test_events_of_one_claim_are_judged_together(shop: Project) -> None:
     assert log(shop) == []
 
 
-def test_she_leaves_at_the_exact_instant_the_window_ends(shop: Project) -> None:
+def test_she_leaves_at_the_exact_instant_the_window_ends(shop: Project, clock: Clock) -> None:
     persona(shop, "keen", viewed(1, "PT1H"))
-    ts = now_ms() - 3_600_000 + 400  # the window ends 400 ms from now
+    ts = now_ms() - 3_600_000 + 60_000  # the window ends a minute from now
     put(shop, track(userId="alice"), received_at=ts)
     settle()
     assert members(shop, "keen") == {"alice"}
-    settle_until(shop, 2)
+    clock.pass_by(60_000)
+    settle()
     left = Change.objects.get(project=shop, op="leave")
     assert (left.at, left.cause, left.trigger) == (ts + 3_600_000, "time", None)
 
 
-def test_she_enters_by_time_alone_when_what_kept_her_out_has_gone(shop: Project) -> None:
+def test_she_enters_by_time_alone_when_what_kept_her_out_has_gone(shop: Project, clock: Clock) -> None:
     persona(shop, "quiet", never("checkout_completed", "PT1H"))
-    ts = now_ms() - 3_600_000 + 400
+    ts = now_ms() - 3_600_000 + 60_000
     put(shop, track("checkout_completed", userId="alice"), received_at=ts)
     settle()
     assert members(shop, "quiet") == set()
-    settle_until(shop, 1)
+    clock.pass_by(60_000)
+    settle()
     entered = Change.objects.get(project=shop)
     assert (entered.op, entered.at, entered.cause) == ("enter", ts + 3_600_000, "time")
 

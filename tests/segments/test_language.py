@@ -13,13 +13,14 @@ from segments import cursors, definitions
 from segments.insight import reading
 from segments.models import Change, Membership
 from tests.ingestion.applying import identify, put, track
-from tests.segments.living import everyone_of, log, members, never, now_ms, persona, settle, settle_until, viewed
+from tests.segments.living import everyone_of, log, members, never, now_ms, persona, settle, viewed
+from tests.segments.timing import Clock
 
 pytestmark = pytest.mark.django_db
 DAY = 86_400_000
 
 
-def test_a_cart_is_abandoned_at_the_exact_instant(shop: Project) -> None:
+def test_a_cart_is_abandoned_at_the_exact_instant(shop: Project, clock: Clock) -> None:
     abandoned = {
         "op": "sequence",
         "steps": [{"event": "cart_added"}],
@@ -29,11 +30,14 @@ def test_a_cart_is_abandoned_at_the_exact_instant(shop: Project) -> None:
         "window": {"last": "P3D"},
     }
     persona(shop, "abandoner", abandoned)
-    ts = now_ms() - 3_600_000 + 300
+    ts = now_ms() - 3_600_000 + 60_000
     put(shop, track("cart_added", userId="alice", properties={"cart": 1}), received_at=ts)
     put(shop, track("cart_added", userId="bob", properties={"cart": 1}), received_at=ts)
     put(shop, track("checkout_completed", userId="bob", properties={"cart": 1}), received_at=ts + 1)
-    settle_until(shop, 1)
+    settle()
+    assert log(shop) == []
+    clock.pass_by(60_000)
+    settle()
     assert log(shop) == [("alice", "enter", "abandoner", "time")]
     assert Change.objects.get(project=shop).at == ts + 3_600_000
     assert Membership.objects.get(project=shop, is_member=True).recheck_at == ts + 3 * DAY
@@ -85,15 +89,16 @@ def test_who_can_only_stay_where_they_are_is_not_judged(shop: Project) -> None:
     assert moved(stale.NEW, name).always == {keen.pk, quiet.pk, exact.pk}
 
 
-def test_an_event_that_is_passed_by_puts_off_the_end_all_the_same(shop: Project) -> None:
+def test_an_event_that_is_passed_by_puts_off_the_end_all_the_same(shop: Project, clock: Clock) -> None:
     persona(shop, "seen", viewed(1, "PT1H"))
-    ts = now_ms() - 3_600_000 + 300
+    ts = now_ms() - 3_600_000 + 60_000
     put(shop, track(userId="alice"), received_at=ts)
     settle()
     put(shop, track(userId="alice"), received_at=ts + 200)
     settle()
     assert Membership.objects.get(project=shop).recheck_at == ts + 3_600_000, "too early, never too late"
-    settle_until(shop, 2)
+    clock.pass_by(120_000)
+    settle()
     assert [row[1] for row in log(shop)] == ["enter", "leave"]
     assert Change.objects.filter(project=shop).latest("seq").at == ts + 200 + 3_600_000
 

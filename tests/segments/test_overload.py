@@ -14,6 +14,7 @@ from segments import backfill, claim, evaluator, facts, services
 from segments.models import Change, Persona
 from tests.ingestion.applying import apply_all, identify, put, track
 from tests.segments.living import assert_log_is_state, log, members, now_ms, persona, settle, viewed
+from tests.segments.timing import Clock
 
 pytestmark = pytest.mark.django_db
 
@@ -21,16 +22,15 @@ HOUR = 3_600_000
 
 
 def test_a_timer_beyond_those_a_turn_takes_still_leaves_at_its_exact_instant(
-    shop: Project, monkeypatch: pytest.MonkeyPatch
+    shop: Project, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     persona(shop, "keen", viewed(1, "PT1H"))
-    first = now_ms() - HOUR + 250
+    first = now_ms() - HOUR + 60_000
     for ts in (first, first + 100):  # the second puts the leave off; the stored timer stays with the first
         put(shop, track(userId="alice"), received_at=ts)
         settle()
     monkeypatch.setattr(claim, "TIMERS", 0)  # so many others are due
-    while now_ms() <= first + 100 + HOUR:
-        pass
+    clock.pass_by(120_000)
     again = now_ms()
     put(shop, track(userId="alice"), received_at=again)
     settle()

@@ -23,7 +23,8 @@ from segments.verify import passes, results
 from segments.verify.passes import verify
 from segments.verify.report import Report
 from tests.ingestion.applying import put, track
-from tests.segments.living import everyone_of, log, never, now_ms, persona, settle, settle_until, viewed
+from tests.segments.living import everyone_of, log, never, now_ms, persona, settle, viewed
+from tests.segments.timing import Clock
 from tests.segments.traffic import traffic
 from tests.waiting import until
 
@@ -91,33 +92,39 @@ def test_damage_is_found(crowd: Project, damage: str, kind: str) -> None:
     assert kind in kinds(crowd)
 
 
-def test_what_time_brought_about_is_held_against_the_events_of_then(project: Project) -> None:
+def test_what_time_brought_about_is_held_against_the_events_of_then(project: Project, clock: Clock) -> None:
     """The second event happened before the leave and came after it: by what is known now, Alice never left."""
-    persona(project, "brief", viewed(1, "PT1S"))
+    persona(project, "brief", viewed(1, "PT1M"))
     Persona.objects.update(redefined_at=datetime(2020, 1, 1, tzinfo=UTC))
-    put(project, track(userId="alice"), received_at=now_ms() - 900)
-    settle_until(project, 2)
+    put(project, track(userId="alice"), received_at=now_ms())
+    settle()
+    clock.pass_by(61_000)
+    settle()
     left = Change.objects.get(project=project, cause="time")
     put(project, track(userId="alice", timestamp=rfc3339(left.at - 10)), received_at=now_ms())
-    settle_until(project, 4)
+    settle()
+    clock.pass_by(61_000)
+    settle()
     assert [change[1] for change in log(project)] == ["enter", "leave", "enter", "leave"]
     assert whole(project).differences == []
     Change.objects.filter(project=project, seq=2).update(at=left.at - 1)
-    Change.objects.filter(project=project, seq=4).update(at=left.at + 9_000)
+    Change.objects.filter(project=project, seq=4).update(at=left.at + 69_000)
     found = sorted(difference.what for difference in whole(project).differences)
     assert [text.partition(":")[0] for text in found[:2]] == ["change 2", "change 4"]
-    assert f"since {left.at + 1_000 - 10}; the last word of the log is of {left.at + 9_000} (4)" in found[2]
+    assert f"since {left.at + 60_000 - 10}; the last word of the log is of {left.at + 69_000} (4)" in found[2]
     assert f"by time, but not at {left.at - 1}" in found[0]
 
 
-def test_a_row_is_by_a_version_that_the_persona_had_then(project: Project) -> None:
-    brief = persona(project, "brief", viewed(1, "PT1S"))
+def test_a_row_is_by_a_version_that_the_persona_had_then(project: Project, clock: Clock) -> None:
+    brief = persona(project, "brief", viewed(1, "PT1M"))
     hour = 3_600_000
-    update_persona(persona=brief, changes={"rule": {"v": 1, "rule": viewed(1, "PT2S")}}, actor="alice")
+    update_persona(persona=brief, changes={"rule": {"v": 1, "rule": viewed(1, "PT2M")}}, actor="alice")
     PersonaVersion.objects.filter(version=1).update(at=datetime.fromtimestamp((now_ms() - 2 * hour) / 1_000, UTC))
     PersonaVersion.objects.filter(version=2).update(at=datetime.fromtimestamp((now_ms() - hour) / 1_000, UTC))
-    put(project, track(userId="alice"), received_at=now_ms() - 1_900)
-    settle_until(project, 2)
+    put(project, track(userId="alice"), received_at=now_ms())
+    settle()
+    clock.pass_by(121_000)
+    settle()
     assert whole(project).differences == []
     for wrong, why in (({2: 1}, "had given way to 2"), ({1: 1, 2: 1}, "ended at"), ({2: 3}, "it never had")):
         for seq in (1, 2):
