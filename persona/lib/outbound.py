@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
+from aiohttp.connector import Connection
 
 from persona.lib.addresses import is_public
 
@@ -25,6 +26,7 @@ SECONDS = 10.0  # for a whole request, however slowly the answer drips
 CONNECTIONS = 600
 IDLE_SECONDS = 2.0  # less than servers wait before they close a connection that nobody uses
 ANSWER_BYTES = 64 * 1024  # read of an answer, unless the request says otherwise; more cuts the connection
+INTERIM = 20  # answers that are not the answer yet (1xx); an endless line of them costs a processor
 LOOKUPS = 128  # names looked up at once: a name server that does not answer holds a thread for half a minute
 
 T = TypeVar("T")
@@ -33,6 +35,31 @@ AddrInfo = tuple[Any, Any, int, str, tuple[Any, ...]]
 
 class Refused(OSError):
     """The name leads to an address inside."""
+
+
+class Endless(aiohttp.ClientError):
+    """An answer is announced again and again, and does not come."""
+
+
+class Final(aiohttp.ClientResponse):
+    """A response that a receiver may announce, but not for ever. aiohttp by itself passes over any number of 1xx."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        protocol: Any = connection.protocol  # whose `read` gives the heads of responses, one after the other
+        read, seen = protocol.read, 0
+
+        async def counted() -> Any:
+            nonlocal seen
+            seen += 1
+            if seen > INTERIM:
+                raise Endless
+            return await read()
+
+        protocol.read = counted
+        try:
+            return await super().start(connection)
+        finally:
+            del protocol.read
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -130,6 +157,7 @@ class Outbound:
         )
         return aiohttp.ClientSession(
             connector=connector,
+            response_class=Final,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # a small answer stays small
             timeout=aiohttp.ClientTimeout(total=self._seconds),
@@ -168,6 +196,8 @@ def _reason(error: Exception) -> str:
     inner: OSError = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else OSError(str(error))
     if isinstance(inner, Refused) or "private address" in str(inner):
         return "The name leads to a private address, which is not allowed here."
+    if isinstance(error, Endless):
+        return "It announced an answer again and again (1xx) and gave none."
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return "The certificate is not valid for this name."
     if isinstance(error, aiohttp.ClientConnectorDNSError):

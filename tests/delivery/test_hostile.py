@@ -25,8 +25,9 @@ from keys.models import Project
 from persona.lib import outbound
 from persona.lib.addresses import is_public
 from persona.lib.outbound import Answer, Outbound, Request
-from tests.delivery.conftest import deliver, hurry, visit, waiting_at, webhook
+from tests.delivery.conftest import PATIENT, deliver, hurry, visit, waiting_at, webhook
 from tests.delivery.receiver import (
+    Got,
     Held,
     Receiver,
     Reply,
@@ -75,20 +76,24 @@ HOSTILE: dict[str, Reply] = {
     "huge": answer(200, b"x" * 4_000_000),
 }
 TAKEN = (HOSTILE["flood"], HOSTILE["huge"])  # a 2xx is a yes, however much comes after it
+ENDLESSLY = (drip, drip_headers, silent)  # only time ends these
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("bad", HOSTILE.values(), ids=HOSTILE)
 def test_nobody_else_waits_for_it_and_after_it_recovers_all_arrives_in_order(
-    shop: Project, inbox: Receiver, alice: User, bad: Reply
+    shop: Project, inbox: Receiver, alice: User, bad: Reply, settings: Settings
 ) -> None:
+    if bad in ENDLESSLY:
+        settings.PERSONA_DELIVERY_SECONDS = 1
     with receiver() as other:
         hostile, good = webhook(shop, inbox.url, alice), webhook(shop, other.url, alice)
         inbox.reply = bad
         visit(shop, *(f"user-{number}" for number in range(12)), times=2)
-        turn.deliver_some()
+        deliver(good)
         assert _orders(other.messages) == {f"user-{number}": ["seen", "keen"] for number in range(12)}
         assert len(waiting_at(hostile)) == (0 if bad in TAKEN else 24)
+        settings.PERSONA_DELIVERY_SECONDS = PATIENT
         inbox.reply = answer(200)
         before = [] if bad not in TAKEN else inbox.messages
         inbox.got.clear()
@@ -108,15 +113,9 @@ def _orders(messages: list[Any]) -> dict[str, list[str]]:
     return found
 
 
-@pytest.fixture
-def patient(settings: Settings) -> None:
-    """Nobody is given up during a test."""
-    settings.PERSONA_DELIVERY_SECONDS = 30
-
-
 @pytest.mark.django_db
 def test_a_good_one_is_served_while_a_bad_one_is_waited_for(
-    shop: Project, inbox: Receiver, alice: User, monkeypatch: pytest.MonkeyPatch, patient: None
+    shop: Project, inbox: Receiver, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also what happens meanwhile, and however long that is: no turn stands still until the slow one is given up."""
     held = Held()
@@ -140,7 +139,7 @@ def test_a_good_one_is_served_while_a_bad_one_is_waited_for(
 
 
 @pytest.mark.django_db
-def test_many_bad_ones_leave_room_for_a_good_one(shop: Project, alice: User, settings: Settings, patient: None) -> None:
+def test_many_bad_ones_leave_room_for_a_good_one(shop: Project, alice: User, settings: Settings) -> None:
     """Each of them holds as many connections as it gets, at the same host as the good one."""
     held = Held()
     settings.PERSONA_PROJECT_DESTINATIONS = 20
@@ -160,7 +159,7 @@ def test_many_bad_ones_leave_room_for_a_good_one(shop: Project, alice: User, set
 
 @pytest.mark.django_db
 def test_failing_ones_never_have_all_the_room(
-    shop: Project, alice: User, settings: Settings, monkeypatch: pytest.MonkeyPatch, patient: None
+    shop: Project, alice: User, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More of them than may be under way at once, all silent: who works is served beside them."""
     monkeypatch.setattr(turn, "DESTINATIONS", 4)
@@ -247,6 +246,23 @@ def test_time_is_for_the_whole_request(inbox: Receiver, reply: Reply) -> None:
     found = posted(client, inbox.url)
     client.close()
     assert (found.status, found.error) == (0, "No whole answer within 0.5 s.")
+
+
+def test_an_answer_is_announced_a_few_times_and_not_for_ever(inbox: Receiver) -> None:
+    """The connection is used again afterwards."""
+
+    def hints(got: Got, line: socket.socket) -> None:
+        line.sendall(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" * 3)
+        answer(204, b"")(got, line)
+
+    client = Outbound(allow_private=True, seconds=PATIENT)
+    for reply, status, error in (
+        (hints, 204, ""), (hints, 204, ""), (interim, 0, "It announced an answer again and again (1xx) and gave none."),
+    ):  # fmt: skip
+        inbox.reply = reply
+        found = posted(client, inbox.url)
+        assert (found.status, found.error) == (status, error)
+    client.close()
 
 
 def test_a_redirect_is_not_followed(inbox: Receiver) -> None:

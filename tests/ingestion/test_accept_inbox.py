@@ -18,11 +18,10 @@ from keys.models import Project
 from persona.lib.futures import Promise
 from persona.lib.problems import Problem
 from tests.ingestion.calling import EVENT, Shop, db, shop, way_in
+from tests.waiting import DEADLINE as PATIENCE
 from tests.waiting import until
 
 __all__ = ["db", "shop", "way_in"]  # fixtures
-
-PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -146,7 +145,8 @@ def test_a_lost_connection_is_made_again(inbox: Inbox, shop: Shop) -> None:
     inbox.put(row(shop.project, "b_1")).result(PATIENCE)
     with connection.cursor() as cursor:
         cursor.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where query ilike 'copy ingestion_batch%'"
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and query ilike 'copy ingestion_batch%'"
         )
         assert cursor.fetchall() == [(True,)] * cursor.rowcount
         assert cursor.rowcount > 0

@@ -37,7 +37,6 @@ def fresh_counters(db: None) -> None:
 def inbox(settings: Settings) -> Iterator[Receiver]:
     """A receiver on this machine, which destinations may lead to."""
     settings.PERSONA_ALLOW_PRIVATE_DESTINATIONS = True
-    settings.PERSONA_DELIVERY_SECONDS = 1
     with receiver() as one:
         yield one
 

@@ -17,6 +17,9 @@ from keys.models import Member, Project
 from keys.services import issue_key
 from persona.lib.clock import MS_PER_DAY
 from tests.ingestion.applying import alias, apply_all, apply_events, put, put_body, track
+from tests.segments.timing import Clock, clock
+
+__all__ = ["clock"]  # a fixture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,10 +33,10 @@ def now() -> int:
         return int(cursor.fetchone()[0])
 
 
-def ago(ms: int) -> int:
-    """Well inside the hour that was `ms` ago, whatever the minute is."""
-    instant = now() - ms
-    return instant - instant % HOUR_MS + 60_000
+@pytest.fixture
+def noon(clock: Clock) -> None:
+    """No hour and no day ends in the middle of a test."""
+    clock.pass_by((MS_PER_DAY * 3 // 2 - now() % MS_PER_DAY) % MS_PER_DAY)
 
 
 def token(client: Client, user: User) -> str:
@@ -52,11 +55,10 @@ def sk(project: Project) -> str:
     return issue_key(project=project, kind="sk", name="stats", actor="test", scopes=["stats:read"])[1]
 
 
-def test_the_last_day(project: Project, client: Client, sk: str) -> None:
-    current = ago(0) if now() % HOUR_MS > 60_000 else now()
-    apply_events(project, track(userId="u-1"), track(userId="u-2"), track("other", userId="u-1"), received_at=current)
-    apply_events(project, track(userId="u-1"), received_at=ago(3 * HOUR_MS))
-    apply_events(project, track(userId="u-9"), received_at=ago(25 * HOUR_MS))
+def test_the_last_day(project: Project, client: Client, sk: str, noon: None) -> None:
+    apply_events(project, track(userId="u-1"), track(userId="u-2"), track("other", userId="u-1"), received_at=now())
+    apply_events(project, track(userId="u-1"), received_at=now() - 3 * HOUR_MS)
+    apply_events(project, track(userId="u-9"), received_at=now() - 25 * HOUR_MS)
     found = get(client, f"{STATS}?window=24h", sk).json()
     assert set(found) == {"window", "total_events", "unique_users", "timeseries", "event_types"}
     assert (found["window"], found["total_events"], found["unique_users"]) == ("24h", 4, 2)
@@ -69,7 +71,7 @@ def test_the_last_day(project: Project, client: Client, sk: str) -> None:
     assert [bucket["bucket"] for bucket in series] == sorted({bucket["bucket"] for bucket in series})
 
 
-def test_the_last_week(project: Project, client: Client, sk: str) -> None:
+def test_the_last_week(project: Project, client: Client, sk: str, noon: None) -> None:
     for days in (0, 2, 2, 6, 8):
         apply_events(project, track(userId="u-1"), received_at=now() - days * MS_PER_DAY)
     found = get(client, f"{STATS}?window=7d", sk).json()
@@ -233,7 +235,7 @@ def test_tries_are_limited(alice: User, client: Client) -> None:
 
 
 def test_activity_is_counted_exactly_whatever_comes_late_or_becomes_one(
-    project: Project, client: Client, sk: str
+    project: Project, client: Client, sk: str, noon: None
 ) -> None:
     """Against a plain count of who was there: out of order, again and again, and with people who turn out to be one."""
     dice = random.Random(7)
