@@ -38,12 +38,12 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def html(text: str) -> SafeString:
-    """A page as HTML. The anchor of a heading is the heading, in lower case and with - for blanks."""
+    """A page as HTML. The anchor of a heading is that of GitHub, but keeps dots: error codes are headings too."""
     return mark_safe("\n".join(_KINDS[str(found.lastgroup)](found[0]) for found in _BLOCK.finditer(text)))  # noqa: S308 - its parts are escaped
 
 
 def anchor(heading: str) -> str:
-    return heading.replace("`", "").strip().lower().replace(" ", "-")
+    return re.sub(r"[^\w. -]", "", heading.strip().lower()).replace(" ", "-")
 
 
 def _block(text: str) -> str:

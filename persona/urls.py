@@ -20,7 +20,7 @@ urlpatterns = [
     path("signin/", signin.sign_in, name="signin"),
     path("account/", include("persona.account.urls")),
     path("signout/", LogoutView.as_view(next_page="signin"), name="signout"),
-    path("quickstart", quickstart.quickstart, name="quickstart"),
+    re_path(r"^quickstart/?$", quickstart.quickstart, name="quickstart"),
     re_path(r"^health/?$", pages.health),
     re_path(r"^ready/?$", pages.ready),
     re_path(r"^metrics/?$", pages.measured),
@@ -39,7 +39,7 @@ urlpatterns = [
     path("api/projects/<str:project>/", include("segments.api_urls")),
     path("api/projects/<str:project>/", include("delivery.api_urls")),
     path("api/projects/<str:project>/", include("persona.api_urls")),
-    path("docs/<slug:name>", docs.page, name="docs"),
+    re_path(r"^docs/(?P<name>[-a-zA-Z0-9_]+)/?$", docs.page, name="docs"),
     path("admin/login/", signin.admin_sign_in),  # before the admin's own
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),

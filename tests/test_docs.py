@@ -34,10 +34,11 @@ def prose(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """As GitHub makes them, and as persona.docs does."""
+    """As persona.docs makes them of the pages that it shows, and of the others as GitHub does."""
     headings = HEADING.findall(prose(page))
-    slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    return slugs | {docs.anchor(heading) for heading in headings}
+    if page.parent == docs.REFERENCE:
+        return {docs.anchor(heading) for heading in headings}
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def links(page: Path) -> list[str]:

@@ -92,6 +92,13 @@ class PersonView(ProjectView):
         return profile
 
 
+def _past(row: AuditEntry) -> PastErasure:
+    """With the instant of its receipt, up to which events are dropped; the entry itself was written a little later."""
+    counts = {name: found for name, found in row.detail.items() if name != "at"}
+    at = row.detail.get("at") or rfc3339(milliseconds(row.at))
+    return PastErasure(f"x_{row.pk}", row.target, at, row.actor, counts)
+
+
 class Erasures(PersonView):
     """`/api/projects/{project}/erasures`"""
 
@@ -106,10 +113,7 @@ class Erasures(PersonView):
         limit, before = whole_number(request, "limit", PAGE, 1, MOST), page_from(request)
         rows = AuditEntry.objects.filter(project=self.project, action="profile.erased").order_by("-id")
         page = list((rows if before is None else rows.filter(id__lt=before))[: limit + 1])
-        results = [
-            PastErasure(f"x_{row.pk}", row.target, rfc3339(milliseconds(row.at)), row.actor, row.detail)
-            for row in page[:limit]
-        ]
+        results = [_past(row) for row in page[:limit]]
         token = next_page(request, page[limit - 1].pk if len(page) > limit else None)
         return Response(msgspec.to_builtins(ErasurePage(results, token)))
 

@@ -61,7 +61,13 @@ def erase(*, project: Project, profile: Profile, suppress: bool, actor: Actor) -
             **msgspec.structs.asdict(deleted),
             "deliveries": sent,
         }
-        record(project=project, actor=actor, action="profile.erased", target=profile.public_id, detail=dict(counts))
+        record(
+            project=project,
+            actor=actor,
+            action="profile.erased",
+            target=profile.public_id,
+            detail={"at": rfc3339(now), **counts},
+        )
         entry = AuditEntry.objects.filter(project=project, action="profile.erased").latest("id")
     return Receipt(id=f"x_{entry.pk}", profile=profile.public_id, at=rfc3339(now), **counts)
 

@@ -128,6 +128,14 @@ def test_nothing_is_left_in_any_table(api: Api, lived: Project) -> None:
     counted = {name: receipt[name] for name in ("personas_left", "events", "ids", "dead_letters", "parked_batches")}
     assert counted == {"personas_left": 2, "events": 3, "ids": 3, "dead_letters": 2, "parked_batches": 1}
     assert receipt["profile"] == public
+    (kept,) = api.get("erasures")["results"]
+    assert kept == {
+        "id": receipt["id"],
+        "profile": public,
+        "at": receipt["at"],
+        "by": kept["by"],
+        "counts": {name: receipt[name] for name in receipt.keys() - {"id", "profile", "at"}},
+    }
     assert api.ask("GET", f"profiles/{public}")[0] == 404
     assert api.ask("GET", "profiles/ann-the-user")[0] == 404
     assert list(PersonaWarning.objects.values_list("profiles", flat=True)) == [
