@@ -69,11 +69,15 @@ def summary(explained: Explanation) -> str:
     """When the answer changes, and what would change that."""
     verb = "Leaves" if explained.matched else "Enters"
     if explained.flips_at is None:
-        by = [*explained.ends, *explained.either, *(["a trait"] if explained.traits else [])]
-        return f"Only {' or '.join(by)} can change this." if by else "Nothing can change this."
-    unless = f" unless {' or '.join(explained.extends)} comes again" if explained.extends else ""
-    at_once = f" {verb} at once on {' or '.join(explained.ends)}." if explained.ends else ""
+        by = _listed(*explained.ends, *explained.either, *(["a trait"] if explained.traits else []))
+        return f"Only {by} can change this." if by else "Nothing can change this."
+    unless = f" unless {_listed(*explained.extends)} comes again" if explained.extends else ""
+    at_once = f" {verb} at once on {_listed(*explained.ends)}." if explained.ends else ""
     return f"{verb} {rfc3339(explained.flips_at)}{unless}.{at_once}"
+
+
+def _listed(*names: str) -> str:
+    return " or ".join("any event" if name == "*" else name for name in names)
 
 
 def shown(explained: Explanation) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The leaves over the events of one name: an aggregate in a window, and the age of the last or first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from persona.lib.clock import parse_duration
@@ -32,7 +32,32 @@ def event(node: Event, language: Language) -> Leaf:
         span=span,
         polarity=polarity,
     )
-    return Leaf(value, (need,), {node.event: polarity})
+    holds = language.comparators[node.cmp].make(node.value)
+
+    def moves(facts: Facts, now: int) -> dict[str, int]:
+        after, upto = bounds = span.bounds(now, facts.retention)
+        if not after < now <= upto:
+            return {node.event: 0}
+        if node.agg.fn != "count":
+            return {node.event: polarity}
+        rows, _ = counting(facts.events.get(node.event, ()), bounds, matches, None)
+        return {node.event: _one_more(len(rows), holds, node)}
+
+    return Leaf(value, (need,), {node.event: polarity}, moves=moves)
+
+
+def _one_more(count: int, holds: Holds, node: Event) -> int:
+    """What one more event makes of a count: another answer, the same one for longer, or neither."""
+    found, then = holds(count), holds(count + 1)
+    if found is not then:
+        return 1 if then else -1
+    return (1 if found else -1) if REINFORCED[found](node, count) else 0
+
+
+REINFORCED: Mapping[bool, Callable[[Event, int], bool]] = {
+    True: lambda node, _: node.cmp in ("gt", "gte"),
+    False: lambda node, count: node.cmp in ("lt", "lte") or (node.cmp == "eq" and count > node.value),
+}
 
 
 def since(node: Since, language: Language) -> Leaf:
@@ -44,7 +69,20 @@ def since(node: Since, language: Language) -> Leaf:
     else:
         need = Need(node.event, None, 1 if node.which == "last" else 0, *keys, oldest=node.which == "first")
     value = _since_value(node, parse_duration(node.value) or 0, matches, span)
-    return Leaf(value, (need,), {node.event: SINCE.get((node.which, node.cmp, node.if_never), 0)})
+
+    def moves(facts: Facts, now: int) -> dict[str, int]:
+        rows, _ = counting(rows_of(facts, node.event), span.bounds(now, facts.retention), matches, 1)
+        return {node.event: _age_begins(node, bool(rows))}
+
+    return Leaf(value, (need,), {node.event: SINCE.get((node.which, node.cmp, node.if_never), 0)}, moves=moves)
+
+
+def _age_begins(node: Since, has_one: bool) -> int:
+    """What an event of now makes of the age, which it sets to nothing unless an earlier one counts."""
+    if has_one and node.which == "first":
+        return 0
+    true = node.cmp == "lt"
+    return (1 if true else -1) if has_one or node.if_never is not true else 0
 
 
 def _since_value(node: Since, age: int, matches: Matches | None, span: Span) -> Value:

@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 
-from segments.rules import details
+from segments.rules import details, moves
 from segments.rules.calendars import INF
 from segments.rules.engine import Scope, compile_envelope, compile_node, polarity_of
 from segments.rules.leaf import Language, Value
 from segments.rules.leaves import LANGUAGE
+from segments.rules.moves import Moves, Part
 from segments.rules.nodes import All, Any_, Member, Node, Not, Rule
 from segments.rules.rows import Facts
 
@@ -20,8 +21,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """One node of a rule at one instant.
 
     path: as in refusals, "rule.of[1]"; op: the node's, or "rule" for the whole; flips_at: ms, None if time alone never
-    changes it. extends, ends, either: the events that put the flip off, that bring it, and that may do one or the
-    other; traits: whether a change of traits can move it.
+    changes it. extends, ends, either: the events that, if they happen now, put the flip off, bring it at once, and
+    of which neither can be said; traits: whether a change of traits can move it.
     Of leaves alone: actual (of `since` an age in ms, of dates an instant), threshold, counted and uids (hex, newest
     first, at most 100) of the events that count, mismatches: values whose JSON type could not be compared.
     capped: names of which the profile has more events than are looked at.
@@ -63,8 +64,12 @@ class Explainer:
         scope = Scope(self.language, rule.members, [])
         value = compile_envelope(rule, scope)
         inner = self.node(rule.rule, rule.members, f"{slug}: rule" if slug else "rule")
+        parts = [_part(inner)]
+        if not rule.identified_only:
+            return self._told(path, op, value, scope, parts, of=(inner,))
+        parts.append(Part(self.facts.identified, None, Moves()))
         known = {"actual": self.facts.identified, "threshold": {"identified_only": True}}
-        return self._told(path, op, value, scope, of=(inner,), **(known if rule.identified_only else {}))
+        return self._told(path, op, value, scope, parts, of=(inner,), **known)
 
     def node(self, node: Node, members: Mapping[str, Rule], path: str) -> Explanation:
         if isinstance(node, Member):
@@ -74,26 +79,36 @@ class Explainer:
         op = str(type(node).__struct_config__.tag)
         nodes = tuple(self.node(each, members, f"{path}.{key}") for key, each in below(node))
         if nodes:
-            return self._told(path, op, value, scope, of=nodes)
+            return self._told(path, op, value, scope, [_part(each) for each in nodes], of=nodes)
         detail = details.DETAILS[type(node)](node, self.facts, self.now, self.language)
-        return self._told(path, op, value, scope, **detail._asdict())
+        return self._told(path, op, value, scope, [], **detail._asdict())
 
-    def _told(self, path: str, op: str, value: Value, scope: Scope, **more: Any) -> Explanation:
+    def _told(self, path: str, op: str, value: Value, scope: Scope, parts: list[Part], **more: Any) -> Explanation:
+        """parts: what is below a gate; none: it is a leaf, the only one of the scope."""
         matched = value(self.facts, self.now) > 0
-        polarity = polarity_of(scope.leaves)
-        sign = 1 if matched else -1
+        flips = flips_at(lambda instant: value(self.facts, instant), self.now)
+        moved = self._moves(op, parts, scope, matched, flips)
         return Explanation(
             path=path,
             op=op,
             matched=matched,
-            flips_at=flips_at(lambda instant: value(self.facts, instant), self.now),
-            extends=_names(polarity, sign),
-            ends=_names(polarity, -sign),
-            either=_names(polarity, 0),
+            flips_at=flips,
+            extends=tuple(sorted(moved.extends)),
+            ends=tuple(sorted(moved.ends)),
+            either=tuple(sorted(moved.either)),
             traits=any(leaf.traits for leaf, _ in scope.leaves),
-            capped=tuple(sorted(self.facts.capped & polarity.keys())),
+            capped=tuple(sorted(self.facts.capped & polarity_of(scope.leaves).keys())),
             **more,
         )
+
+    def _moves(self, op: str, parts: list[Part], scope: Scope, matched: bool, flips: int | None) -> Moves:
+        if op == "not":
+            return parts[0].moves
+        if parts:
+            return moves.of_gate(parts, matched, op != "any", flips)
+        ((leaf, _),) = scope.leaves
+        directions = leaf.moves(self.facts, self.now) if leaf.moves else leaf.polarity
+        return moves.of_leaf(directions, matched)
 
 
 def flips_at(value: Callable[[int], int], now: int) -> int | None:
@@ -116,5 +131,6 @@ def below(node: Node) -> Iterable[tuple[str, Node]]:
     return [(f"of[{index}]", each) for index, each in enumerate(node.of)] if isinstance(node, All | Any_) else []
 
 
-def _names(polarity: Mapping[str, int], direction: int) -> tuple[str, ...]:
-    return tuple(sorted(name for name, found in polarity.items() if found == direction))
+def _part(explained: Explanation) -> Part:
+    found = Moves(*map(frozenset, (explained.extends, explained.ends, explained.either)))
+    return Part(explained.matched, explained.flips_at, found)

@@ -15,6 +15,7 @@ from segments.rules.rows import Facts
 from segments.rules.windows import Span
 
 Value = Callable[[Facts, int], int]
+Moves = Callable[[Facts, int], Mapping[str, int]]  # as polarity, but of one more event that happens at this instant
 Settled = Callable[[Facts], int]  # INF or -INF where that is the value, whatever the events and the instant; else 0
 
 
@@ -37,6 +38,7 @@ class Leaf(NamedTuple):
     """polarity: +1 if one more event of that name can only make the leaf true, -1 if only false, 0 if either.
 
     steady: its value is INF or -INF, and neither events nor time can change it.
+    moves: None where polarity says it; 0 there: it does not move the leaf at once, or that cannot be said.
     """
 
     value: Value
@@ -44,6 +46,7 @@ class Leaf(NamedTuple):
     polarity: Mapping[str, int] = {}
     traits: bool = False
     steady: bool = False
+    moves: Moves | None = None
 
 
 class Language(NamedTuple):

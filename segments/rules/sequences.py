@@ -137,7 +137,11 @@ def sequence(node: Sequence, language: Language) -> Leaf:
     def value(facts: Facts, now: int) -> int:
         return reach(steps.stretches(facts, now), now)
 
-    return Leaf(value, _needs(node, steps.span.age), _polarity(node))
+    def moves(facts: Facts, now: int) -> dict[str, int]:
+        after, upto = steps.span.bounds(now, facts.retention)
+        return _moves(node, matched=value(facts, now) > 0, counts=after < now <= upto)
+
+    return Leaf(value, _needs(node, steps.span.age), _polarity(node), moves=moves)
 
 
 def reach(stretches: Iterable[Stretch], now: int) -> int:
@@ -171,6 +175,16 @@ def _needs(node: Sequence, age: int | None) -> tuple[Need, ...]:
     return merge_needs(
         (Need(step.event, age, None, *keys_of([*where_keys(step.where), *node.same])),) for step in looked_at
     )
+
+
+def _moves(node: Sequence, *, matched: bool, counts: bool) -> dict[str, int]:
+    """An event of now is a whole chain where there is but one step, if nothing has to stay away behind it first; what
+    has to stay away spoils only a chain that waits."""
+    alone = len(node.steps) == 1 and counts and (matched or not node.absent)
+    found = {step.event: 1 if alone else 0 for step in node.steps}
+    if node.absent:
+        found[node.absent.event] = 0 if node.absent.event in found or matched else -1
+    return found
 
 
 def _polarity(node: Sequence) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from segments.rules import Explanation, Facts, Row, explain, facts_from, parse
@@ -44,14 +45,16 @@ def test_leaves_then_unless_and_leaves_at_once_on() -> None:
 def test_enters_then_unless() -> None:
     lapsed = {"op": "since", "event": "*", "which": "last", "cmp": "gte", "value": "PT30S"}
     root = told(lapsed, ("view", row(10 * S, "0a")))
-    assert (root.matched, root.flips_at, root.either) == (False, NOW + 20 * S, ("*",))
+    assert (root.matched, root.flips_at, root.extends) == (False, NOW + 20 * S, ("*",))
     (leaf,) = root.of
     assert (leaf.actual, leaf.threshold, leaf.uids) == (10 * S, {"cmp": "gte", "value": "PT30S"}, ("0a",))
 
 
 def test_only_an_event_can_change_this() -> None:
     root = told(VIEW)
-    assert (root.matched, root.flips_at, root.extends, root.ends) == (False, None, (), ("view",))
+    assert (root.matched, root.flips_at, root.extends, root.ends, root.either) == (False, None, (), (), ("view",))
+    nearly = told(VIEW, ("view", row(S)))
+    assert (nearly.matched, nearly.flips_at, nearly.ends, nearly.either) == (False, None, ("view",), ())
 
 
 def test_a_sequence_names_its_chain() -> None:
@@ -64,11 +67,52 @@ def test_a_sequence_names_its_chain() -> None:
     }
     waiting = told(abandoned, ("add", row(9 * S, "01")), ("add", row(2 * S, "02")))
     assert (waiting.matched, waiting.flips_at) == (False, NOW + 3 * S)
-    assert (waiting.extends, waiting.ends) == (("buy",), ("add",))
+    assert (waiting.extends, waiting.ends, waiting.either) == (("buy",), (), ("add",))
     assert waiting.of[0].uids == ("02", "01")
     holding = told(abandoned, ("add", row(9 * S, "01")), ("add", row(6 * S, "02")))
     assert (holding.matched, holding.flips_at, holding.of[0].actual) == (True, NOW + 51 * S, 1)
-    assert (holding.extends, holding.ends) == (("add",), ("buy",))
+    assert (holding.extends, holding.ends, holding.either) == ((), (), ("add", "buy"))
+
+
+LAPSED = {
+    "op": "all",
+    "of": [
+        {"op": "event", "event": "read", "cmp": "gte", "value": 1, "window": {"between": ["P90D", "P30D"]}},
+        {"op": "event", "event": "read", "cmp": "lte", "value": 0, "window": {"last": "P30D"}},
+    ],
+}
+QUIET = {
+    "op": "all",
+    "of": [
+        {**BUY, "window": {"last": "P90D"}},
+        {"op": "since", "event": "view", "which": "last", "cmp": "gte", "value": "P30D"},
+    ],
+}
+LEFT = {"op": "sequence", "steps": [{"event": "add"}], "within": "P1D", "absent": {"event": "buy", "within": "PT1H"}}
+
+
+@pytest.mark.parametrize(
+    ("node", "events", "matched", "extends", "ends"),
+    [
+        (LAPSED, [("read", 40)], True, (), ("read",)),
+        (LAPSED, [("read", 10)], False, ("read",), ()),
+        (QUIET, [("buy", 50), ("view", 40)], True, ("buy",), ("view",)),
+        (QUIET, [("buy", 50), ("view", 10)], False, ("view",), ()),
+        (LEFT, [("add", 0)], False, ("buy",), ()),
+        (LEFT, [("add", 1)], True, ("add",), ()),
+        ({**VIEW, "cmp": "eq", "value": 0, "window": {"last": "P20D"}}, [("view", 10)], False, ("view",), ()),
+        ({**BUY, "window": {"calendar": "day", "back": 1, "tz": "UTC"}}, [("buy", 0)], False, (), ()),
+        ({"op": "not", "of": {**BUY, "window": {"last": "P3D"}}}, [("buy", 1)], False, ("buy",), ()),
+        ({"op": "any", "of": [QUIET, {**VIEW, "value": 1, "window": {"last": "P9D"}}]},
+         [("buy", 50), ("view", 10)], False, (), ("view",)),
+    ],
+)  # fmt: skip
+def test_what_an_event_of_now_would_do(
+    node: Any, events: list[tuple[str, int]], matched: bool, extends: tuple[str, ...], ends: tuple[str, ...]
+) -> None:
+    root = told(node, *((name, row(ago * DAY)) for name, ago in events))
+    assert root.flips_at is not None
+    assert (root.matched, root.extends, root.ends) == (matched, extends, ends)
 
 
 def test_a_member_is_explained_by_the_other_rule() -> None:
@@ -148,6 +192,33 @@ def explained(seed: int) -> bool:
     assert root.flips_at is None or truth(root.flips_at) is not root.matched, seed
     assert_adds_up(root)
     return root.flips_at is not None
+
+
+def test_random_rules_are_moved_as_they_say() -> None:
+    found = [moved(seed) for seed in range(4_000)]
+    assert sum(ends for ends, _ in found) > 60
+    assert sum(later for _, later in found) > 30
+
+
+def moved(seed: int) -> tuple[int, int]:
+    """Asserts that an event of now does to the rule what its explanation says: how many end, and how many put off."""
+    rnd = random.Random(seed)
+    of = make.scale(rnd)
+    document, traits = make.document(rnd, of), make.traits(rnd, of)
+    if any(word in str(document) for word in ("where", "agg", "same")):
+        return 0, 0  # what else an event has to be is not said
+    rule = parse(document)
+    facts = make.facts(make.events(rnd, of, future=False), traits, identified=rnd.random() < 0.5, of=of)
+    root, later = explain(rule, facts, of.now), 0
+    for name in (*root.ends, *root.extends):
+        happened = Row(of.now, b"\xff" * 4)
+        rows = {**facts.events, name: [happened, *facts.events.get(name, ())]}
+        after = explain(rule, msgspec.structs.replace(facts, events=rows), of.now)
+        assert (after.matched is root.matched) is (name in root.extends), (seed, name)
+        if name in root.extends and root.flips_at is not None:
+            assert after.flips_at is None or after.flips_at >= root.flips_at, (seed, name)
+            later += after.flips_at is None or after.flips_at > root.flips_at
+    return len(root.ends), later
 
 
 def assert_adds_up(node: Explanation) -> None:
