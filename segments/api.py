@@ -16,7 +16,7 @@ from keys.api import body_as, next_page, page_from, paged, whole_number
 from keys.idempotency import idempotent
 from keys.models import Project
 from keys.preconditions import etag, require_match
-from persona.lib.problems import no_such_thing
+from persona.lib.problems import Problem, no_such_thing
 from segments import log, services, shapes
 from segments.insight import reading
 from segments.models import Persona
@@ -96,7 +96,7 @@ class Personas(ProjectView):
 class PersonaDetail(ProjectView):
     """`/api/projects/{project}/personas/{slug}`"""
 
-    scopes = {"GET": READ, "PATCH": WRITE, "DELETE": WRITE}
+    scopes = {"GET": READ, "PUT": WRITE, "PATCH": WRITE, "DELETE": WRITE}
 
     def locked(self, slug: str) -> Persona:
         """As it is once nobody else edits any: every edit locks the project, so that one waits here."""
@@ -109,10 +109,20 @@ class PersonaDetail(ProjectView):
 
     @extend_schema(operation_id="personas_change", request=shapes.ChangedPersona, responses=shapes.PersonaShown)
     def patch(self, request: Request, project: str, slug: str) -> Response:
-        changes = msgspec.to_builtins(body_as(request, shapes.ChangedPersona))
+        return self.changed(request, slug, body_as(request, shapes.ChangedPersona))
+
+    @extend_schema(operation_id="personas_replace", request=shapes.WholePersona, responses=shapes.PersonaShown)
+    def put(self, request: Request, project: str, slug: str) -> Response:
+        whole = body_as(request, shapes.WholePersona)
+        if whole.slug not in (slug, msgspec.UNSET):
+            raise Problem(400, "request.invalid", f"slug: it never changes; this persona is {slug!r}.")
+        return self.changed(request, slug, shapes.replaced(whole))
+
+    def changed(self, request: Request, slug: str, wanted: shapes.ChangedPersona) -> Response:
         with transaction.atomic():
             persona = self.locked(slug)
             require_match(request, _etag(persona))
+            changes = msgspec.to_builtins(wanted)
             persona = services.update_persona(persona=persona, changes=changes, actor=actor_of(request))
         return self.shown(persona)
 

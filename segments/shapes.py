@@ -40,6 +40,32 @@ class ChangedPersona(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=T
     silent: bool = False
 
 
+class WholePersona(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of a replacement: the persona as it was shown, edited. What nobody can set is passed over."""
+
+    rule: Rule
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | UnsetType = UNSET
+    status: (
+        Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["live", "draft", "paused", "backfilling"]})] | UnsetType
+    ) = UNSET
+    silent: bool = False
+    slug: Slug | UnsetType = UNSET
+    version: Any = UNSET
+    progress: Any = UNSET
+    size: Any = UNSET
+    warnings: Any = UNSET
+    evaluated_through: Any = UNSET
+    lag_ms: Any = UNSET
+    created_at: Any = UNSET
+    updated_at: Any = UNSET
+
+
+def replaced(whole: WholePersona) -> ChangedPersona:
+    """What of it can be set. A persona that was read while everybody was being judged is one that shall be live."""
+    status = "live" if whole.status == "backfilling" else whole.status
+    return ChangedPersona(rule=whole.rule, name=whole.name, status=status, silent=whole.silent)
+
+
 class WarningShown(msgspec.Struct):
     """Where the data is not what the rule was written for; since, latest: when it was seen first and last."""
 

@@ -55,12 +55,13 @@ RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"
 READS = frozenset({"personas_preview", "personas_preview_new", "personas_import_segops", "sandbox", "projects_create"})
 # Whether it is needed.
 EDITS = {
-    "personas_change": False, "personas_delete": False, "destinations_change": False, "destinations_delete": False,
+    "personas_change": False, "personas_replace": False, "personas_delete": False,
+    "destinations_change": False, "destinations_delete": False,
     "settings_change": True,
 }  # fmt: skip
 TAGGED = frozenset(
     {"personas_get", "personas_create", "destinations_get", "destinations_create", "settings_get"}
-    | {name for name in EDITS if name.endswith("_change")}
+    | {name for name in EDITS if name.endswith(("_change", "_replace"))}
 )
 
 

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.django_db
 # The scope of each operation; None: no key that is limited to scopes may, and "" is of no project.
 NEEDS: dict[str, str | None] = {
     "personas_list": "personas:read", "personas_create": "personas:write", "personas_get": "personas:read",
-    "personas_change": "personas:write", "personas_delete": "personas:write", "personas_members": "personas:read",
+    "personas_change": "personas:write", "personas_replace": "personas:write",
+    "personas_delete": "personas:write", "personas_members": "personas:read",
     "personas_versions": "personas:read", "personas_overlap": "personas:read", "personas_preview": "personas:read",
     "personas_preview_new": "personas:read", "personas_import_segops": "personas:read",
     "personas_explain": "profiles:read", "profiles_get": "profiles:read", "profiles_find": "profiles:read",

@@ -44,6 +44,22 @@ def test_the_life_of_a_persona(api: Api, project: Project) -> None:
     assert_log_is_state(project)
 
 
+def test_a_persona_is_read_edited_and_put_back(api: Api) -> None:
+    api.ask("POST", "personas", {"slug": "keen", "name": "Keen", "rule": RULE})
+    read = api.get("personas/keen")
+    assert api.ask("PUT", "personas/keen", read)[1]["version"] == 1
+    settle()
+    status, made = api.ask("PUT", "personas/keen/", {**read, "rule": {"v": 1, "rule": viewed(3)}, "name": "Keener"})
+    assert (status, made["version"], made["name"], made["rule"]["rule"]["value"]) == (200, 2, "Keener", 3)
+    assert api.ask("PATCH", "personas/keen", {"status": "paused"})[0] == 200
+    assert api.ask("PUT", "personas/keen", {"rule": RULE})[1]["status"] == "paused"
+    refused: list[Any] = [{**read, "slug": "other"}, {"name": "Keen"}, {**read, "color": "red"}, []]
+    for body in refused:
+        status, problem = api.ask("PUT", "personas/keen", body)
+        assert (status, problem["code"]) == (400, "request.invalid")
+    assert api.ask("PUT", "personas/nobody", {"rule": RULE})[0] == 404
+
+
 def test_a_draft_is_created_as_a_draft(api: Api) -> None:
     assert api.ask("POST", "personas/", {"slug": "keen", "rule": RULE, "status": "draft"})[1]["status"] == "draft"
 
