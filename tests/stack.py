@@ -192,7 +192,7 @@ class Stack:
     def discard(self) -> None:
         """The quick end, for what nobody needs any more: nothing outlives a killed supervisor."""
         self.stop(signal.SIGKILL)
-        wait_for(lambda: not processes_of(self.home), "everything to end", 20)
+        wait_for(lambda: not processes_of(self.home), "everything to end")
 
     def __enter__(self) -> Self:
         try:

@@ -11,7 +11,7 @@ from fcntl import F_DUPFD, fcntl
 from pathlib import Path
 from typing import Any
 
-from tests.waiting import until
+from tests.waiting import DEADLINE, until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -27,7 +27,6 @@ FLAGS = [
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 ]
-PATIENCE = 20.0  # seconds
 
 
 class Tab:
@@ -60,9 +59,9 @@ class Tab:
         self.wait(lambda: self.run("location.href !== 'about:blank' && document.readyState") == "complete", address)
 
     def wait(self, met: Callable[[], bool], what: str) -> None:
-        """Until the condition is met; fails after PATIENCE, with what the console said."""
+        """Until the condition is met; fails in the end, with what the console said."""
         try:
-            until(met, what, PATIENCE)
+            until(met, what, DEADLINE)
         except AssertionError as error:
             error.add_note(f"console: {self.faults}")
             raise

@@ -54,7 +54,7 @@ class Books:
 
     def once(self, prefix: str, count: int) -> None:
         """`prefix 0`, `prefix 1`, ...: each stored, and each once."""
-        until(lambda: len(self.events(prefix)) >= count, f"{count} of {prefix}", 20)
+        until(lambda: len(self.events(prefix)) >= count, f"{count} of {prefix}")
         until(lambda: self._rows.execute("select count(*) from ingestion_batch").fetchone() == (0,), "an empty inbox")
         assert sorted(name for name, *_ in self.events(prefix)) == sorted(
             f"{prefix} {number}" for number in range(count)

@@ -51,7 +51,7 @@ def stored(server: Scripted) -> list[str]:
 
 
 def arrives(server: Scripted, *names: str) -> None:
-    until(lambda: len(stored(server)) >= len(names), f"{names} at the server", 20)
+    until(lambda: len(stored(server)) >= len(names), f"{names} at the server")
     assert sorted(stored(server)) == sorted(names)
 
 
@@ -60,7 +60,7 @@ def test_a_page_that_ends_offline_leaves_its_events_to_the_next(chromium: Chromi
         chromium.open(f"{site.url}/")
         start(chromium, server, retryBaseMs=600_000, retryCapMs=600_000)
         track(chromium, "a", "b", "c")
-        until(lambda: server.seen.answered >= 1, "the first failure", 20)
+        until(lambda: server.seen.answered >= 1, "the first failure")
         chromium.open(f"{site.url}/next")
         start(chromium, server)
         arrives(server, "a", "b", "c")
@@ -86,7 +86,7 @@ def test_the_answer_to_a_page_that_has_ended_is_not_needed(chromium: Chromium, s
         chromium.open(f"{site.url}/next")
         start(chromium, server)
         track(chromium, "b")
-        until(lambda: "b" in stored(server), "the second page's event", 20)
+        until(lambda: "b" in stored(server), "the second page's event")
         assert sorted(stored(server)) == ["a", "b"]
 
 
@@ -111,7 +111,7 @@ def test_what_a_tab_that_ends_leaves_another_delivers_at_once(chromium: Chromium
         chromium.run(FRAME)
         slow = {"url": server.url, "flushIntervalMs": 20, "retryBaseMs": 600_000, "retryCapMs": 600_000}
         chromium.run(f"frames[0].persona.init('{KEY}', {json.dumps(slow)}), frames[0].persona.track('theirs')")
-        until(lambda: server.seen.answered >= 1, "its first failure", 20)
+        until(lambda: server.seen.answered >= 1, "its first failure")
         start(chromium, server)
         chromium.run("document.querySelector('iframe').remove()")
         arrives(server, "theirs")
@@ -124,7 +124,7 @@ def test_of_more_than_there_is_room_for_the_oldest_is_kept(chromium: Chromium, s
         chromium.open(f"{site.url}/")
         start(chromium, server, retryBaseMs=600_000, retryCapMs=600_000)
         chromium.run("(() => { for (let i = 0; i < 600; i++) persona.track('e' + i, {filler: 'x'.repeat(4000)}); })()")
-        until(lambda: server.seen.answered >= 1, "the first failure", 20)
+        until(lambda: server.seen.answered >= 1, "the first failure")
         names = chromium.run(kept)
         assert 300 < len(names) < 600
         assert names == [f"e{number}" for number in range(len(names))]

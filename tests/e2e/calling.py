@@ -15,7 +15,7 @@ Json = dict[str, Any]
 INGEST = "/api/v2/pipeline/ingest"
 CONFIG = "/api/v2/pipeline/config"
 STREAM = "/api/v2/pipeline/stream"
-SOON = 30.0  # seconds; what takes milliseconds may take that long on a busy machine
+SOON = 60.0  # seconds; what takes milliseconds may take that long on a busy machine
 
 
 class Got(NamedTuple):

@@ -2,7 +2,6 @@
 
 import os
 import random
-import time
 
 import psycopg
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from tests.e2e.ordeal import Ordeal
 from tests.stack import Stack
 
-RECOVERED = 30.0  # seconds after the last kill in which events must be judged again
+RECOVERED = 60.0  # seconds after the last kill in which events must be judged again
 DEMO = "project_id = (select id from keys_project where slug = 'demo')"
 VIEWED = f"{DEMO} and name_id = (select id from ingestion_eventname where {DEMO} and name = 'viewed')"
 NEWEST = f"from ingestion_event where {VIEWED} order by received_at desc limit 1"
@@ -29,7 +28,7 @@ SOMETHING_WRONG = {
 @pytest.fixture(scope="module")
 def ordeal(stack: Stack) -> Ordeal:
     """Over, and checked."""
-    seed = int(os.environ.get("PERSONA_CRASH_SEED") or time.time_ns() % 1_000_000)
+    seed = int(os.environ.get("PERSONA_CRASH_SEED", "1"))  # others are for bench/crash.py
     print(f"PERSONA_CRASH_SEED={seed}")  # noqa: T201 - pytest shows it when something fails
     dice = random.Random(seed)
     ordeal = Ordeal(stack, name=f"crash-{seed}", seed=seed, writers=2, pace=0.004)

@@ -10,7 +10,7 @@ from tests.e2e.calling import CONFIG, SOON, STREAM, Caller, Json, count, made_ke
 from tests.stack import Stack, wait_for
 from tests.stream.listening import Frame, Listening
 
-SHORT = 2_000  # ms, the window of `passing`: longer than a busy machine takes to see a visit
+SHORT = 5_000  # ms, the window of `passing`: longer than a busy machine takes to see a visit
 
 
 class Personas(NamedTuple):
@@ -105,7 +105,6 @@ def test_a_revoked_key_ends_ingest_and_its_streams(stack: Stack, server: Caller)
         refused = wait_for(
             lambda: got if (got := revoked.ingest(track("visit", "main-alice"))).status != 202 else None,
             "a refusal",
-            10,
         )
         assert (refused.status, refused.code) == (401, "auth.revoked_key")
         assert stream.ended()

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from tests.e2e.calling import SOON
 from tests.stack import Stack, wait_for
 
 CLIENTS = 16
@@ -31,7 +32,7 @@ class Crowd:
 
     def _send(self) -> None:
         while not self.over.is_set():
-            line = http.client.HTTPConnection(self._address, timeout=20)
+            line = http.client.HTTPConnection(self._address, timeout=SOON)
             try:
                 while not self.over.is_set():
                     line.request("POST", f"{PIPELINE}/ingest", BODY, self._headers)
@@ -40,7 +41,7 @@ class Crowd:
                     self.answers[answer.status] += 1
                     if answer.status == 202:
                         self.batches.append(msgspec.json.decode(document)["batchId"])
-            except (ConnectionError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException):
                 self.answers[0] += 1
                 self.over.wait(0.05)  # nobody listens: not a loop that takes the processor
             finally:
@@ -49,11 +50,11 @@ class Crowd:
     def end(self) -> None:
         self.over.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(SOON)
         assert not any(thread.is_alive() for thread in self._threads), "somebody was left without an answer"
 
     def fates(self) -> set[str]:
-        line = http.client.HTTPConnection(self._address, timeout=20)
+        line = http.client.HTTPConnection(self._address, timeout=SOON)
         found = set()
         for batch in self.batches:
             line.request("GET", f"{PIPELINE}/batches/{batch}", headers=self._headers)

@@ -87,7 +87,7 @@ class Proxy:
         asked.wfile.write(text)
 
     def _pass_on(self, asked: BaseHTTPRequestHandler, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection(self._upstream.hostname or "", self._upstream.port, timeout=20)
+        connection = http.client.HTTPConnection(self._upstream.hostname or "", self._upstream.port, timeout=60)
         try:
             headers = {name: value for name, value in asked.headers.items() if name.lower() not in HOP}
             # The Host that the client asked for is what the server answers with, as behind any proxy that says so.

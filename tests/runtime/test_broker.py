@@ -47,7 +47,7 @@ def test_migrating_made_the_schema_and_making_it_again_changes_nothing() -> None
 def test_a_task_sent_comes_out_of_its_queue() -> None:
     with Connection("pgmq://test", transport_options=broker.transport_options()) as queue:
         app.send_task("segments.sweep", connection=queue)
-        message = queue.SimpleQueue("live", no_ack=True).get(timeout=10)
+        message = queue.SimpleQueue("live", no_ack=True).get(timeout=60)
         assert message.headers["task"] == "segments.sweep"
 
 
@@ -61,11 +61,11 @@ def test_nudges_do_not_pile_up_and_each_wakes_a_worker() -> None:
             line.execute('listen "pgmq.q_live.INSERT"')
             for _ in range(5):
                 app.send_task("segments.drain", connection=queue)
-            assert len(list(line.notifies(timeout=5, stop_after=4))) >= 4
+            assert len(list(line.notifies(timeout=60, stop_after=4))) >= 4
         assert waiting.qsize() == 2
-        assert [waiting.get(timeout=10).headers["task"] for _ in range(2)] == ["segments.sweep", "segments.drain"]
+        assert [waiting.get(timeout=60).headers["task"] for _ in range(2)] == ["segments.sweep", "segments.drain"]
         app.send_task("segments.drain", connection=queue)  # the other one is taken
-        assert waiting.get(timeout=10).headers["task"] == "segments.drain"
+        assert waiting.get(timeout=60).headers["task"] == "segments.drain"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -75,7 +75,7 @@ def test_a_worker_whose_acknowledgement_is_lost_goes_on() -> None:
         channel: Any = waiting.channel
         channel.basic_qos(0, 1, apply_global=False)
         app.send_task("segments.sweep", connection=queue)
-        message: Any = waiting.get(timeout=10)
+        message: Any = waiting.get(timeout=60)
         assert not channel.qos.can_consume()
         channel.pgmq.pool.close()  # as if PostgreSQL had gone away
         with pytest.raises(psycopg.OperationalError):

@@ -33,7 +33,6 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.Server]:
     for name in ("HEAD_SECONDS", "BODY_SECONDS", "STALLED_SECONDS"):
         monkeypatch.setattr(deadlines, name, 0.2)
-    monkeypatch.setattr(PunctualProtocol, "_allowed", 0.2)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -97,7 +96,8 @@ def test_a_request_that_comes_byte_by_byte(port: int) -> None:
         until(ended, "the end of a request that comes byte by byte")
 
 
-def test_a_connection_that_says_nothing(port: int) -> None:
+def test_a_connection_that_says_nothing(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PunctualProtocol, "_allowed", 0.2)
     assert said(port) == CLOSED
 
 

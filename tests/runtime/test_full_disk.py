@@ -3,14 +3,16 @@
 Made with a limit on the size of files: no file can grow, whoever runs the tests, and the limit can be taken back.
 """
 
+import http.client
 import json
 import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.runtime.test_web import asked
 from tests.stack import ROOT, Stack, alive, processes_of
@@ -73,19 +75,20 @@ def test_a_disk_without_room_for_a_cluster_is_one_line(home: Path) -> None:
 def test_a_disk_that_fills_loses_nothing_acknowledged(shop: Stack) -> None:
     acknowledged: list[str] = []
 
-    def send() -> tuple[int, str]:
+    def ask(path: str, **given: Any) -> tuple[int, Mapping[str, str], bytes]:
         try:
-            status, headers, body = asked(
-                shop, "/api/v2/pipeline/ingest", key=shop.secret_key, method="POST", body=BATCH
-            )
-        except ConnectionError:
-            return 0, ""  # the web process itself is being started again
+            return asked(shop, f"/api/v2/pipeline/{path}", key=shop.secret_key, **given)
+        except (OSError, http.client.HTTPException):
+            return 0, {}, b""  # the web process itself is being started again
+
+    def send() -> tuple[int, str]:
+        status, headers, body = ask("ingest", method="POST", body=BATCH)
         if status == 202:
             acknowledged.append(json.loads(body)["batchId"])
         return status, headers.get("retry-after", "")
 
     def applied(batch: str) -> bool:
-        status, _, body = asked(shop, f"/api/v2/pipeline/batches/{batch}", key=shop.secret_key)
+        status, _, body = ask(f"batches/{batch}")
         return status == 200 and json.loads(body)["status"] == "applied"
 
     assert send()[0] == 202

@@ -15,12 +15,10 @@ import pytest
 
 from tests.stack import Stack, alive, processes_of, wait_for
 
-STOP_SECONDS = 10
-
 
 def asked(url: str, key: str = "") -> bytes:
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
     try:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         connection.request("GET", f"{address.path}?{address.query}", headers=headers)
@@ -192,7 +190,7 @@ def test_it_stops_cleanly_keeps_its_keys_and_leaves_nothing_when_killed(shop: St
     everything = processes_of(shop.home)
     assert everything >= set(first.pids.values())
     os.kill(shop.supervisor, signal.SIGTERM)
-    wait_for(lambda: not alive(shop.supervisor), "the supervisor to stop", STOP_SECONDS)
+    wait_for(lambda: not alive(shop.supervisor), "the supervisor to stop")
     assert shop.stop() == 0
     assert not [pid for pid in everything if alive(pid)]
     assert msgspec.structs.replace(first, pids={}) == shop.running
@@ -203,4 +201,4 @@ def test_it_stops_cleanly_keeps_its_keys_and_leaves_nothing_when_killed(shop: St
     assert again.admin_password == first.admin_password
     everything = processes_of(shop.home)
     os.kill(shop.supervisor, signal.SIGKILL)
-    wait_for(lambda: not [pid for pid in everything if alive(pid)], "everything to end", STOP_SECONDS)
+    wait_for(lambda: not [pid for pid in everything if alive(pid)], "everything to end")

@@ -90,7 +90,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("request_bytes", ENDLESS.values(), ids=ENDLESS)
 def test_a_request_without_an_end_is_ended(request_bytes: bytes, stack: Stack) -> None:
-    with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=60) as connection:
         try:
             connection.sendall(request_bytes)
             while connection.recv(65_536):
@@ -105,6 +105,6 @@ def test_a_body_in_the_smallest_chunks_is_no_such_request(stack: Stack) -> None:
         f"POST /api/v2/pipeline/ingest HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {stack.publishable_key}\r\n"
     )
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
-    with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=60) as connection:
         connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + chunks + b"0\r\n\r\n")
         assert connection.recv(65_536).startswith(b"HTTP/1.1 202")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SDKS = ROOT / "sdks"
-PATIENCE = 20.0  # seconds
+PATIENCE = 60.0  # seconds
 RACE = ["-race"] if shutil.which("gcc") else []  # Go's detector of races needs a C compiler
 
 

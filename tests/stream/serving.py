@@ -13,11 +13,9 @@ from keys.auth import ring
 from persona.lib.wire import Receive, Scope, Send
 from persona.serving.deadlines import PunctualProtocol
 from segments.streaming import desk, route
-from tests.waiting import until
+from tests.waiting import DEADLINE, until
 
 __all__ = ["DEADLINE", "served", "until"]
-
-DEADLINE = 20.0  # seconds until a test that waits for something gives up
 
 
 async def both(scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,7 +33,7 @@ def served(http: type[asyncio.Protocol] | HTTPProtocolType = PunctualProtocol, *
         http=http,
         log_config=None,
         lifespan="off",
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=int(DEADLINE),  # streams end by themselves
         access_log=False,
     )
     server = uvicorn.Server(config)

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
+from keys.models import ApiKey
 from keys.services import issue_key, revoke_key
 from segments.streaming import hub
 from tests.stream.conftest import Listen
@@ -129,10 +130,10 @@ def test_revocation_closes_the_streams_of_that_key_only(shop: Shop, listen: List
 
 
 def test_expiry_closes_the_streams_of_that_key(shop: Shop, listen: Listen) -> None:
-    _, key = issue_key(
-        project=shop.project, kind="sk", name="short", actor="test", expires_at=timezone.now() + timedelta(seconds=1)
-    )
-    assert listen(key).ended()
+    stream = listen(shop.sk)
+    ApiKey.objects.filter(pk=shop.sk_key.pk).update(expires_at=timezone.now() + timedelta(seconds=1))
+    assert stream.ended()
+    assert listen(shop.sk).problem()["code"] == "auth.expired_key"
 
 
 def test_idle_streams_are_closed(shop: Shop, listen: Listen, settings: Settings) -> None:
@@ -151,8 +152,8 @@ def test_a_server_that_stops_ends_its_streams_cleanly(shop: Shop, caplog: pytest
 
 
 def test_a_database_that_does_not_answer(shop: Shop, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "PATIENCE", 0.2)
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor, monkeypatch.context() as impatient:
+        impatient.setattr(hub, "PATIENCE", 0.2)
         cursor.execute("lock table segments_head")
         refused = listen(shop.pk)
     assert refused.headers["retry-after"] == "2"

@@ -70,7 +70,7 @@ def test_what_is_measured(shop: Shop, listen: Listen) -> None:
     until(lambda: value("persona_stream_open") == 2, "the gauge")
     until(frames, "the frames to be counted")
     until(refused, "the refusal to be counted")
-    assert value("persona_stream_lag_changes") == 0
+    until(lambda: value("persona_stream_lag_changes") == 0, "nobody to be behind")
 
 
 def stuck(port: int, key: str) -> socket.socket:
@@ -92,7 +92,10 @@ def rest(client: socket.socket) -> bytes:
     return whole
 
 
-def test_a_reader_that_stays_slow_is_told_why_and_where_to_go_on(shop: Shop, port: int, settings: Settings) -> None:
+def test_a_reader_that_stays_slow_is_told_why_and_where_to_go_on(
+    shop: Shop, port: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming_connection, "GRACE", DEADLINE)
     settings.PERSONA_STREAM_STALL = 1
     slow = risen("persona_stream_ended_total", 1, why="slow")
     shop.append(60_000)
@@ -110,9 +113,10 @@ def test_a_reader_that_never_reads_again_is_cut(
 ) -> None:
     monkeypatch.setattr(streaming_connection, "GRACE", 0.2)
     settings.PERSONA_STREAM_STALL = 1
+    slow = risen("persona_stream_ended_total", 1, why="slow")
     shop.append(60_000)
     with stuck(port, shop.pk) as client:
-        until(lambda: open_streams() == 1, "the stream to open")
+        until(slow, "the reader to be given up")
         until(lambda: open_streams() == 0, "the stream to be cut")
         assert not rest(client).endswith(b"0\r\n\r\n")  # what was in the server's memory is gone
 

@@ -117,7 +117,7 @@ def test_frames_go_through_at_once_and_streams_resume(shop: Shop, nginx: Nginx) 
 def test_http2_for_browsers(shop: Shop, nginx: Nginx) -> None:
     shop.append(3)
     command = [
-        "curl", "--silent", "--no-buffer", "--http2", "--max-time", "20", "--include",
+        "curl", "--silent", "--no-buffer", "--http2", "--max-time", "60", "--include",
         "--cacert", str(nginx.folder / "persona.pem"), "--header", f"Authorization: Bearer {shop.pk}",
         "--header", "Last-Event-ID: 0", f"https://localhost:{nginx.port}/api/v2/pipeline/stream",
     ]  # fmt: skip
@@ -126,7 +126,9 @@ def test_http2_for_browsers(shop: Shop, nginx: Nginx) -> None:
         assert curl.stdout.readline().startswith(b"HTTP/2 200")
         heard = b""
         while b"id: 3" not in heard:
-            heard += curl.stdout.readline()
+            line = curl.stdout.readline()
+            assert line, heard
+            heard += line
         curl.kill()
 
 

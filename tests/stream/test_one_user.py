@@ -1,8 +1,12 @@
 """A project that lets publishable keys see the profile of a signed user only."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 from pytest_django import Settings
 
+from segments.streaming import asking
 from tests.stream.conftest import Listen
 from tests.stream.serving import until
 from tests.stream.shop import Shop
@@ -76,13 +80,16 @@ def test_nobody_else(shop: Shop, listen: Listen, elsewhere: Shop) -> None:
     assert stream.next("heartbeat").id == 1
 
 
-def test_it_ends_with_its_session(shop: Shop, listen: Listen) -> None:
-    assert listen(shop.session("u-1", seconds=2)).ended()
+def test_it_ends_with_its_session(shop: Shop, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of which a second is left, as the stream has it."""
+    almost = SimpleNamespace(time=lambda: time.time() + 899)
+    monkeypatch.setattr(asking, "time", almost)
+    assert listen(shop.session("u-1", seconds=900)).ended()
 
 
 def test_a_ticket_is_for_that_user_too(shop: Shop, port: int, listen: Listen) -> None:
     desk = Desk(port, listen)
-    ticket = desk.ticket(shop.session("u-1", seconds=2))
+    ticket = desk.ticket(shop.session("u-1"))
     assert "u-1" not in ticket
     stream = desk.open(ticket)
     shop.append(profile=shop.another("stranger"))
