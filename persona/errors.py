@@ -104,7 +104,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         detail = "This server does not answer to that Host. See PERSONA_ALLOWED_HOSTS."
         return _shown(request, Problem(400, "request.host", detail), "This is not the right address")
     if isinstance(exception, RequestDataTooBig):
-        return _shown(request, Problem(400, "request.too_large", "The body is too large."), "This is too much")
+        return _shown(request, Problem(413, "request.too_large", "The body is too large."), "This is too much")
     return _shown(request, Problem(400, "request.invalid", "The request makes no sense here."), "This makes no sense")
 
 

@@ -138,7 +138,7 @@ async def _read(receive: Receive) -> bytes:
         raise Problem(408, "request.timeout", detail, headers=(("connection", "close"),)) from None
     except wire.TooLarge:
         detail = f"At most {BODY_BYTES} bytes a request."
-        raise Problem(400, "request.too_large", detail, headers=(("connection", "close"),)) from None
+        raise Problem(413, "request.too_large", detail, headers=(("connection", "close"),)) from None
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

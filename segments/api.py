@@ -163,9 +163,15 @@ class Changes(ProjectView):
     def get(self, request: Request, project: str) -> Response:
         reference = request.query_params.get("profile")
         profile = None if reference is None else self.profile(reference).pk
-        wanted = request.query_params.getlist("persona")
-        personas = [self.persona(slug).pk for slug in wanted] if wanted else None
-        return self.changes(request, personas=personas, profile=profile)
+        return self.changes(request, personas=self.told_of(request), profile=profile)
+
+    def told_of(self, request: Request) -> list[int] | None:
+        """Of a slug all that ever had it: whoever follows a persona hears that everybody leaves when it is deleted."""
+        wanted = set(request.query_params.getlist("persona"))
+        found = Persona.objects.filter(project=self.project, slug__in=wanted).values_list("slug", "pk")
+        if wanted != {slug for slug, _ in found}:
+            raise no_such_thing()
+        return [pk for _, pk in found] or None
 
 
 def _etag(persona: Persona) -> str:

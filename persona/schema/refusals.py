@@ -14,6 +14,7 @@ ANY = {
     "404": "Not there, or not yours to see.",
     "405": "Another method is needed.",
     "408": "The body did not arrive in time.",
+    "413": "The body has more bytes than are taken here.",
     "415": "Send application/json, as it is or compressed with gzip or deflate.",
     "429": "Too many requests.",
     "503": "It cannot be done right now, and was not done: the database is away, or too many ask at once.",

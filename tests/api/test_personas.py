@@ -210,3 +210,15 @@ def test_the_change_log_is_read_after_a_number(api: Api, project: Project) -> No
     assert api.get("changes?after=6")["next"] == 6
     assert api.ask("GET", "changes?persona=nobody")[0] == 404
     assert api.ask("GET", "changes?after=x")[1]["code"] == "request.parameter_invalid"
+
+
+def test_whoever_follows_a_persona_hears_of_its_end(api: Api, project: Project) -> None:
+    """And of whoever has its name next."""
+    for _ in range(2):
+        api.ask("POST", "personas", {"slug": "seen", "rule": {"v": 1, "rule": viewed(1)}})
+        put(project, track(userId="alice", messageId="1"), received_at=now_ms())
+        settle()
+        assert api.ask("DELETE", "personas/seen")[0] == 204
+        settle()
+    assert [row["op"] for row in api.get("changes?persona=seen")["results"]] == ["enter", "leave"] * 2
+    assert api.ask("GET", "changes?persona=seen&persona=nobody")[0] == 404

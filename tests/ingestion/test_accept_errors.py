@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import connection
 from django.http import Http404, HttpResponse
@@ -15,7 +16,7 @@ from rest_framework.views import APIView
 
 from persona import errors
 from persona.lib.problems import Problem
-from tests.ingestion.calling import INGEST, call, db
+from tests.ingestion.calling import INGEST, call, call_view, db
 
 __all__ = ["db"]  # a fixture
 
@@ -50,7 +51,7 @@ ANSWERS = {
     "not acceptable": (406, "request.accept"),
     "throttled": (429, "rate.limited"),
     "suspicious": (400, "request.invalid"),
-    "too big": (400, "request.too_large"),
+    "too big": (413, "request.too_large"),
     "fault": (500, "internal"),
 }
 
@@ -124,6 +125,23 @@ def test_a_small_page_for_people(answer: Any, status: int, path: str) -> None:
     assert found.status_code == status
     assert found["Content-Type"].startswith("text/html")
     assert b"<h1>" in found.content
+
+
+@pytest.mark.parametrize(
+    ("path", "way"),
+    [("/api/projects/alices/personas", call), ("/api/projects/alices/personas", call_view), ("/signin/", call),
+     ("/signin/", call_view)],
+)  # fmt: skip
+def test_a_body_that_is_too_large(path: str, way: Any, db: None) -> None:
+    """At the places in front of Django, and in Django itself as another server has it; for programs and for people."""
+    large = b"x" * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+    answer = way("POST", path, body=large, headers={"content-type": "application/x-www-form-urlencoded"})
+    assert answer.status == 413
+    if path.startswith("/api/"):
+        assert answer.code == "request.too_large"
+    else:
+        assert b"<h1>" in answer.body
+    connection.close()
 
 
 def test_absent_and_forbidden_projects_look_alike(db: None) -> None:

@@ -207,7 +207,7 @@ def test_a_body_that_does_not_come(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
 def test_a_body_that_is_too_large(shop: Shop) -> None:
     visit = Visit("/api/things", b"x" * places.BODY_BYTES, b"x")
     run(shop, visit.to)
-    assert (visit.status, visit.code) == (400, "request.too_large")
+    assert (visit.status, visit.code) == (413, "request.too_large")
 
 
 def test_the_bodies_of_all_together_are_bounded(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
