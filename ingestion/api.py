@@ -105,6 +105,8 @@ def _applied(project_id: int, batch_id: str) -> dict[str, object] | None:
 
 
 def _waiting(project_id: int, batch_id: str) -> dict[str, object] | None:
+    # No index holds these ids: it would cost each request 5 us and a seventh more log of writes, to spare whoever looks
+    # into a long inbox 0.3 us for each batch that waits.
     waiting = Batch.objects.using(settings.INBOX_ALIAS).filter(project_id=project_id, batch_id=batch_id)
     found = waiting.values_list("parked", "error").first()
     if found is None:

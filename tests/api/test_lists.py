@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from delivery import intake, services
-from delivery.models import Attempt, Destination
+from delivery import intake, reading, services
+from delivery.models import Destination
 from delivery.queue import clock
 from ingestion.models import Batch
 from keys.models import Project
@@ -159,18 +159,19 @@ def test_projects_come_page_by_page(alice: User) -> None:
     assert seen == [f"p-{number}" for number in reversed(range(ROWS))]
 
 
-def test_the_deliveries_of_one_destination_are_found_along_its_index(api: Api, full: str, project: Project) -> None:
+@pytest.mark.parametrize("of", ["destination", "persona"])
+def test_the_deliveries_of_one_are_found_along_its_index(of: str, api: Api, full: str, project: Project) -> None:
     """However many it has, and others have since, a page costs its own rows."""
     hook = Destination.objects.get(public_id=full)
     with connection.cursor() as cursor:
         cursor.execute(
-            "insert into delivery_attempt (project_id, destination_id, kind, status, first_seq, seq, n, body, next_at,"
-            " created_at) select %s, %s + i / 1000, 'change', 'delivered', i, i, 1, '{}', 0, 0"
-            " from generate_series(1, 20000) i",
+            "insert into delivery_attempt (project_id, destination_id, persona_id, kind, status, first_seq, seq, n,"
+            " body, next_at, created_at) select %s, %s + i / 1000, 1000000 + i / 1000, 'change', 'delivered', i, i, 1,"
+            " '{}', 0, 0 from generate_series(1, 20000) i",
             [project.pk, hook.pk],
         )
         cursor.execute("analyze delivery_attempt")
-        rows = Attempt.objects.filter(project=project, destination_id=hook.pk).order_by("-id")
+        rows = reading.deliveries(project, **{of: {"destination": full, "persona": "seen"}[of]})
         plan = rows.filter(id__lt=10**12)[:51].explain()
-    assert "delivery_attempt_destination" in plan, plan
+    assert f"delivery_attempt_{of}" in plan, plan
     assert "Sort" not in plan, plan

@@ -24,6 +24,7 @@ FRAME = """new Promise((loaded) => {
   frame.onload = () => loaded();
   document.body.append(frame);
 })"""
+HELD = "navigator.locks.query().then(({ held }) => held.length)"
 CHANGE = {"event": "segment.updated", "data": {"profile": "u_1", "persona": "p", "op": "enter"}}
 
 
@@ -99,6 +100,8 @@ def test_two_clients_of_one_origin_do_not_send_for_each_other(chromium: Chromium
         chromium.run(
             f"frames[0].persona.init('{KEY}', {{url: '{server.url}', flushIntervalMs: 20, retryBaseMs: 20}}), null"
         )
+        # Until both are known to be there, one may take what the other writes down for what somebody has left.
+        chromium.wait(lambda: chromium.run(HELD) == 2, "both to be there")
         track(chromium, "mine")
         chromium.run("frames[0].persona.track('theirs')")
         arrives(server, "mine", "theirs")

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,26 @@ def ask(stack: Stack, question: str) -> Any:
         return None if row is None else row[0]
 
 
+STAND = """
+create function stand_still() returns trigger language plpgsql as $$ begin perform pg_sleep(600); return new; end $$;
+create trigger stand_still before update on ingestion_import
+for each row when (new.position >= {position}) execute function stand_still()
+"""
+STANDS = "from pg_stat_activity where wait_event = 'PgSleep'"
+
+
+@contextmanager
+def standing_still(stack: Stack, position: int) -> Iterator[Callable[[], bool]]:
+    """Whoever notes that an import has come so far waits, until it is killed. Gives: whether it does."""
+    with psycopg.connect(stack.database_url, autocommit=True, cursor_factory=psycopg.ClientCursor) as database:
+        database.execute(STAND.format(position=position))
+        try:
+            yield lambda: database.execute(f"select 1 {STANDS}").fetchone() is not None
+        finally:
+            database.execute(f"select pg_terminate_backend(pid, 20000) {STANDS}")
+            database.execute("drop function stand_still cascade")
+
+
 STORED = """
 select count(*) || ' ' || count(distinct e.uid) || ' ' || min(e.ts) from ingestion_event e
 join ingestion_eventname n on n.project_id = e.project_id and n.id = e.name_id
@@ -96,10 +118,11 @@ def test_killed_twice_nothing_is_missing_and_nothing_is_there_twice(stack: Stack
     server.persona("spenders", RULE)
     arguments = [str(folder / "orders.csv.gz"), "--project", stack.running.project, "--map", str(folder / "map.yml")]
     for killed in (1, 4_500):
-        process = start(stack, *arguments)
-        wait_for(lambda n=killed: (ask(stack, "select max(position) from ingestion_import") or 0) >= n, "progress")  # type: ignore[misc]  # bound at once
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
+        with standing_still(stack, killed) as stands:
+            process = start(stack, *arguments)
+            wait_for(stands, "progress")
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate()
     process = start(stack, *arguments)
     said, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
