@@ -5,13 +5,31 @@ own. Beside that it is a pipe for responses that last: ASGI's `send` is a corout
 would have to wait.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_BYTES = 64 * 1024  # of a request, beside its body; up to one read of the socket more
 FRAMES = 8  # bytes of chunk sizes and line ends that a byte of a chunked body may cost
 PIPE = "persona.pipe"  # among the extensions of the ASGI scope
+
+
+def unchunked(cycle: RequestResponseCycle) -> Callable[[ASGISendEvent], Coroutine[Any, Any, None]]:
+    """For HTTP/1.0, which knows no chunks: a response without a length ends with its connection."""
+    send, sized = cycle.send, True
+
+    async def sent(message: ASGISendEvent) -> None:
+        nonlocal sized
+        if message["type"] == "http.response.start":
+            sized = any(name.lower() == b"content-length" for name, _ in message.get("headers", []))
+            cycle.chunked_encoding = None if sized else False
+        elif message["type"] == "http.response.body" and not sized:
+            cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)
+
+    return sent
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -38,6 +56,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._turn()
         super().on_message_begin()
         self.scope["extensions"] = {PIPE: self}  # type: ignore[dict-item]  # the standard's are dicts of dicts
+
+    def on_headers_complete(self) -> None:
+        before, old = self.cycle, self.parser.get_http_version() == "1.0"
+        if old:
+            self.scope["extensions"] = {}  # the pipe is one for chunks
+        super().on_headers_complete()
+        if old and self.cycle is not None and self.cycle is not before:
+            self.cycle.send = unchunked(self.cycle)  # type: ignore[assignment]  # of this one alone
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)

@@ -1,5 +1,7 @@
 """What goes over the wire: frames, resume, filter, heartbeat, reset."""
 
+import socket
+
 import pytest
 from django.db.transaction import TransactionManagementError
 from pytest_django import Settings
@@ -8,6 +10,7 @@ from segments import bell
 from segments import log as change_log
 from segments.models import Change, Head
 from tests.stream.conftest import Listen
+from tests.stream.serving import DEADLINE
 from tests.stream.shop import Shop
 
 
@@ -129,6 +132,21 @@ def test_no_reset_one_before_the_oldest(shop: Shop, listen: Listen) -> None:
     frame = listen(shop.pk, last=6).frame()
     assert frame is not None
     assert (frame.id, frame.event) == (7, "segment.updated")
+
+
+def test_a_client_of_http_1_0_gets_no_chunks(shop: Shop, port: int) -> None:
+    shop.append(2)
+    headers = f"Host: localhost\r\nAuthorization: Bearer {shop.pk}\r\nLast-Event-ID: 0\r\n"
+    asked = f"GET /api/v2/pipeline/stream HTTP/1.0\r\n{headers}\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as line:
+        line.sendall(asked.encode())
+        received = b""
+        while b"id: 2\n" not in received:
+            received += line.recv(65_536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"connection: close" in head.lower()
+    assert b"transfer-encoding" not in head.lower()
+    assert body.startswith(b": open\n\nretry: 2000\n\nid: 1\nevent: segment.updated\n")
 
 
 def test_blanks_around_a_cursor_are_the_lines(shop: Shop, listen: Listen) -> None:
