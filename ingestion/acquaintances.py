@@ -12,8 +12,8 @@ from typing import Any
 
 import psycopg
 
-from ingestion.events import Event
-from ingestion.identity import Key, People, Person, keys_of
+from ingestion.arrivals import Arrival
+from ingestion.identity import Key, Owners, People, Person
 
 MOST_IDS = 200_000  # of all projects: some 60 MB
 
@@ -29,35 +29,24 @@ class Memory:
     def __init__(self, version: int, connection: Connection) -> None:
         self.version = version
         self.learned_over = weakref.ref(connection)
-        # By kind and external id; the merged among them say whom they became.
-        self.owners: defaultdict[str, dict[str, Person]] = defaultdict(dict)
+        self.owners: Owners = defaultdict(dict)
         self.by_id: dict[int, Person] = {}
 
-    def recall(self, events: Iterable[Event]) -> tuple[dict[Key, Person], set[Key]]:
-        """The owners of the external ids in `events`, and the ids whose owner is to be asked for."""
-        known: dict[Key, Person] = {}
-        unknown: set[Key] = set()
-        for event in events:
-            for key in keys_of(event):
-                person = self.owners[key[0]].get(key[1])
-                if person is None:
-                    unknown.add(key)
-                else:
-                    known[key] = person
-        return known, unknown
+    def strangers(self, arrivals: Iterable[Arrival]) -> set[Key]:
+        """The external ids in `arrivals` whose owner is to be asked for."""
+        owners = self.owners
+        return {key for arrival in arrivals for key in arrival.keys if key[1] not in owners[key[0]]}
 
-    def meet(self, rows: Iterable[tuple[Any, ...]]) -> dict[Key, Person]:
+    def meet(self, rows: Iterable[tuple[Any, ...]]) -> None:
         """The owners in rows of `profiles.ask_known`; ids of the same profile share one Person."""
-        met: dict[Key, Person] = {}
         for kind, external, profile, public, shard, identified, first, last in rows:
             person = self.by_id.get(profile)
             if person is None:
                 person = self.by_id[profile] = Person(
-                    id=profile, public_id=public, shard=shard, identified=identified,
-                    first_seen=first, last_seen=last, stored=True,
+                    id=profile, public_id=public, shard=shard, identified=identified, stored=True,
+                    first_seen=first, last_seen=last, noted_first=first, noted_last=last,
                 )  # fmt: skip
-            met[kind, external] = self.owners[kind][external] = person
-        return met
+            self.owners[kind][external] = person
 
     def learn(self, people: People) -> None:
         """What a turn has made of them, when it is committed."""
@@ -67,10 +56,6 @@ class Memory:
                 self.by_id[person.id] = person
         for person in people.altered:
             person.named = person.united = False
-        for key in people.bound:
-            owner = people.find(key)
-            if owner is not None:
-                self.owners[key[0]][key[1]] = owner
 
     def __len__(self) -> int:
         return sum(map(len, self.owners.values()))

@@ -1,12 +1,13 @@
 """Batches become arrivals: each event with its uid and its instant on the database's clock. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ingestion.dialects import DIALECTS
 from ingestion.events import EVENT_BYTES, Event, Rejection
+from ingestion.identity import Key, keys_of
 from ingestion.waiting import Waiting
 from persona.lib import ids
 
@@ -17,12 +18,14 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One event of a turn.
 
     uid: 16 bytes; received_at, ts: milliseconds on the database's clock, 0 <= ts <= received_at;
-    props, context: JSON, as they are stored; clamped: the sender's clock claimed a later instant.
+    keys: its external ids; props, context: JSON, as they are stored;
+    clamped: the sender's clock claimed a later instant.
     """
 
     batch: Waiting
     event: Event
     uid: bytes
+    keys: Sequence[Key]
     received_at: int
     ts: int
     clamped: bool
@@ -107,6 +110,7 @@ def _arrival(batch: Waiting, event: Event, sent_at: int | None, now: int) -> Arr
         batch=batch,
         event=event,
         uid=uid_of(event, batch.batch_id),
+        keys=keys_of(event),
         received_at=received_at,
         ts=max(0, min(claimed, received_at)),
         clamped=not 0 <= claimed <= received_at,

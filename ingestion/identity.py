@@ -5,6 +5,9 @@ belongs to another user stays there: two people at one device are not one person
 become one only by an alias, into the profile of the new id. The same links give the same people in any order.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import msgspec
 
 from ingestion.events import Event
@@ -15,6 +18,7 @@ ANONYMOUS = "anon"
 SESSION = "session"
 
 Key = tuple[str, str]  # (kind, external id)
+SEEN_EVERY_MS = 60_000  # how much later an event has to be for the row to be written because of it alone
 
 
 class Person(msgspec.Struct, eq=False, kw_only=True):
@@ -26,6 +30,8 @@ class Person(msgspec.Struct, eq=False, kw_only=True):
     identified: bool = False
     first_seen: int
     last_seen: int
+    noted_first: int = 0  # what the row says of first_seen and last_seen, as far as this process knows
+    noted_last: int = 0
     active_in: int = 0  # the hour that was noted last, see ingestion.tallies; 0 when this process knows of none
     stored: bool = False  # has a row already
     named: bool = False  # got its first userId in this turn
@@ -33,11 +39,22 @@ class Person(msgspec.Struct, eq=False, kw_only=True):
     into: "Person | None" = None
 
     def seen(self, ts: int) -> None:
-        self.first_seen = min(self.first_seen, ts)
-        self.last_seen = max(self.last_seen, ts)
+        if ts > self.last_seen:
+            self.last_seen = ts
+        elif ts < self.first_seen:
+            self.first_seen = ts
+
+    def note(self) -> None:
+        """Its row says all that is known here."""
+        self.noted_first, self.noted_last = self.first_seen, self.last_seen
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether its row has to be told when it was seen."""
+        return self.last_seen - self.noted_last >= SEEN_EVERY_MS or self.first_seen < self.noted_first
 
 
-def keys_of(event: Event) -> list[Key]:
+def keys_of(event: Event) -> Sequence[Key]:
     """Every external id that could matter for this event."""
     keys = []
     if event.user_id:
@@ -56,26 +73,28 @@ def previous_of(event: Event) -> str | None:
     return event.previous_id or event.anonymous_id
 
 
+Owners = defaultdict[str, dict[str, Person]]  # by kind and external id; the merged among them say whom they became
+
+
 class People:
     """The people of one turn: what is stored about the external ids in it, and what its events make of that.
 
-    known: the owners of those of its external ids that are stored; the turn adds to it, and changes the people.
+    owners: of all those of its external ids that are stored, at least; the turn adds to it, and changes the people.
     """
 
-    def __init__(self, known: dict[Key, Person]) -> None:
-        self._of = known
+    def __init__(self, owners: Owners) -> None:
+        self._owners = owners
         self.created: list[Person] = []
         self.altered: list[Person] = []  # whose own row changes, whether an event came to them or not
         self.bound: list[Key] = []  # external ids that are new
         self.taken_in: list[Person] = []  # stored profiles that were merged into another
 
     def find(self, key: Key) -> Person | None:
-        person = self._of.get(key)
+        person = self._owners[key[0]].get(key[1])
         return person if person is None or person.into is None else survivor(person)
 
-    def owner(self, event: Event, ts: int) -> Person | None:
-        """Whose event this is, after following the link it carries. None: it names nobody."""
-        keys = keys_of(event)
+    def owner(self, keys: Sequence[Key], ts: int) -> Person | None:
+        """Whose event with these ids is, after following the link it carries. None: it names nobody."""
         if not keys:
             return None
         person = self._linked(keys[0], keys[1], ts) if len(keys) == 2 else self._get(keys[0], ts)
@@ -87,7 +106,7 @@ class People:
         target = (USER, user)
         both = ((USER, previous), (ANONYMOUS, previous))
         # An id nobody has seen yet may turn out to be of either kind later.
-        olds = [key for key in both if key in self._of] or list(both)
+        olds = [key for key in both if self.find(key) is not None] or list(both)
         followed = [self._follow(key, target, ts) for key in olds]
         return all(followed)
 
@@ -129,7 +148,7 @@ class People:
         return person
 
     def _bind(self, key: Key, person: Person) -> None:
-        self._of[key] = person
+        self._owners[key[0]][key[1]] = person
         self.bound.append(key)
         if key[0] == USER and not person.identified:
             person.identified = person.named = True

@@ -114,7 +114,7 @@ def _identified(arrival: Arrival, people: People) -> Outcome:
     outcome = Outcome(batch=arrival.batch, what="stored", arrival=arrival, keyed=True)
     previous = previous_of(event) if event.kind == "alias" else None
     if previous is None or event.user_id is None:
-        outcome.person = people.owner(event, arrival.ts)
+        outcome.person = people.owner(arrival.keys, arrival.ts)
     elif not people.alias(previous, event.user_id, arrival.ts):
         detail = "This anonymous id already belongs to another user, who is not merged with this one."
         outcome.reject(refuse(arrival, "alias.taken", "previousId", detail))

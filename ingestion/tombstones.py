@@ -11,7 +11,7 @@ from django.db import connection
 
 from ingestion.arrivals import Arrival
 from ingestion.cursors import Cursor
-from ingestion.identity import Key, keys_of
+from ingestion.identity import Key
 
 KNOWN = """
 select digest, erased_at, suppressed from ingestion_tombstone where project_id = %s and digest = any(%s)
@@ -35,7 +35,7 @@ def digest(project: int, key: Key) -> bytes:
 
 def sifted(cursor: Cursor, project: int, arrivals: Sequence[Arrival]) -> tuple[list[Arrival], list[Arrival]]:
     """Those that may be applied, and those that belong to the erased."""
-    named = {key: digest(project, key) for arrival in arrivals for key in keys_of(arrival.event)}
+    named = {key: digest(project, key) for arrival in arrivals for key in arrival.keys}
     stones = _known(cursor, project, named.values())
     if not stones:
         return list(arrivals), []
@@ -74,4 +74,4 @@ def _known(cursor: Cursor, project: int, digests: Iterable[bytes]) -> dict[bytes
 
 
 def _is_erased(arrival: Arrival, until: Mapping[Key, float]) -> bool:
-    return any(arrival.ts <= until.get(key, -1) for key in keys_of(arrival.event))
+    return any(arrival.ts <= until.get(key, -1) for key in arrival.keys)

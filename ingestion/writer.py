@@ -132,20 +132,17 @@ def _names(project: int, read: Sequence[Arrival]) -> dict[str, bool]:
 def _ask(cursor: Cursor, lane: Lane, firsts: Sequence[Arrival], now: int) -> tuple[Collection[bytes], Memory, People]:
     """Which events are new, and whose all of them may be."""
     memory = acquaintances.taken(lane.project, lane.people_version, cursor.connection)
-    if not firsts:
-        return (), memory, People({})
-    known: dict[Key, Person] = {}
-    unknown: set[Key] = set()
+    strangers: set[Key] = set()
 
     def recall() -> None:
-        nonlocal known, unknown
-        known, unknown = memory.recall(arrival.event for arrival in firsts)
+        strangers.update(memory.strangers(firsts))
 
-    fresh = dedupe.note(cursor, lane.project, [arrival.uid for arrival in firsts], now, meanwhile=recall)
-    if unknown:
-        profiles.ask_known(cursor, lane.project, unknown)
-        known |= memory.meet(cursor)
-    return fresh, memory, People(known)
+    uids = [arrival.uid for arrival in firsts]
+    fresh = dedupe.note(cursor, lane.project, uids, now, meanwhile=recall) if uids else frozenset[bytes]()
+    if strangers:
+        profiles.ask_known(cursor, lane.project, strangers)
+        memory.meet(cursor)
+    return fresh, memory, People(memory.owners)
 
 
 def _traits(cursor: Cursor, project: int, found: Sequence[Outcome], people: People) -> dict[int, Sheet]:
@@ -200,7 +197,7 @@ def _touched(turn: Turn) -> list[Person]:
         turn.people.created,
         turn.people.altered,
     )
-    return list({id(person): person for person in map(survivor, people)}.values())
+    return list(dict.fromkeys(map(survivor, people)))
 
 
 def _tallies(turn: Turn) -> str:
