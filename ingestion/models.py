@@ -180,6 +180,7 @@ class WriterLane(models.Model):
     applied_seq = models.BigIntegerField(default=0)
     watched_until = models.BigIntegerField(default=0)  # somebody looks at the live page until then
     people_version = models.BigIntegerField(default=0)  # see ingestion.acquaintances
+    judged = models.BooleanField(default=True)  # its turns leave marks, see ingestion.lanes
 
     class Meta:
         managed = False

@@ -18,7 +18,7 @@ log = get_logger(__name__)
 
 # Every worker goes round by itself: after project 7 comes the next higher one that waits and is not locked.
 LOCK = """
-select l.project_id, p.shards, l.watched_until, l.people_version,
+select l.project_id, p.shards, l.watched_until, l.people_version, l.judged,
     exists (select from ingestion_tombstone t where t.project_id = l.project_id)
 from ingestion_writerlane l join keys_project p on p.id = l.project_id
 where l.project_id = any(%s)

@@ -12,12 +12,14 @@ from ingestion.waiting import Waiting
 
 
 class Lane(msgspec.Struct, frozen=True):
-    """A project whose writer lane is locked by this transaction. has_erased: some profile of it was erased."""
+    """A project whose writer lane is locked by this transaction. judged: its turns leave marks; has_erased: some
+    profile of it was erased."""
 
     project: int
     shards: int
     watched_until: int
     people_version: int
+    judged: bool
     has_erased: bool
 
 

@@ -160,7 +160,7 @@ def _write(cursor: Cursor, turn: Turn) -> None:
     coming = readahead.fetch(project, turn.batches)
     with copy_packed(cursor, written.EVENTS, written.packed(project, turn.names, turn.outcomes)):
         touched = _touched(turn)
-        marked = marks.rows(turn, touched)
+        marked = marks.rows(turn, touched) if turn.lane.judged else []
     with cursor.connection.pipeline():
         if marked:
             cursor.execute(STALE, [project, *map(list, zip(*marked, strict=True))])

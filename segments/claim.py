@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ingestion import stale
+from ingestion import lanes, stale
 from ingestion.stale import Mark
 from segments.cursors import raw_cursor
 from segments.memberships import Pair
@@ -23,6 +23,7 @@ select project_id, exists (select from segments_persona p where p.project_id = w
             and m.recheck_at <= floor(extract(epoch from statement_timestamp()) * 1000)::bigint)
 ) waiting order by project_id <= %s, project_id
 """
+HAS_PERSONAS = "select exists (select from segments_persona where project_id = %(project)s)"
 # Asked again where the marks are taken: a persona that this statement does not see comes after the events of all marks
 # that it sees, and its backfill reads them.
 FORGET = """
@@ -99,10 +100,17 @@ def candidates(last_project: int) -> list[tuple[int, bool]]:
 
 
 def forget(project_id: int) -> int:
-    """Drop the marks of a project that has no persona to judge; how many rows of them."""
+    """Drop the marks of a project that has no persona to judge, and have it leave no more; how many rows of them."""
+    lanes.leave_unjudged(project_id, lambda: not _has_personas(project_id))
     with raw_cursor() as cursor:
         cursor.execute(FORGET, {"project": project_id})
         return cursor.rowcount
+
+
+def _has_personas(project_id: int) -> bool:
+    with raw_cursor() as cursor:
+        cursor.execute(HAS_PERSONAS, {"project": project_id})
+        return bool((cursor.fetchone() or (True,))[0])
 
 
 def claim(project_id: int) -> Work | None:

@@ -6,9 +6,11 @@ from django.db import connection
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
+from ingestion import lanes
 from ingestion.signals import accepted
 from keys.models import Project
 from segments import publisher, rejudging
+from segments.models import Persona
 
 
 @receiver(accepted, dispatch_uid="segments.wake")
@@ -28,3 +30,10 @@ def keep_up(instance: Project, **_: Any) -> None:
         )
         cursor.execute("insert into segments_head (project_id) values (%s) on conflict do nothing", [instance.pk])
     rejudging.follow_retention(instance)
+
+
+@receiver(post_save, sender=Persona, dispatch_uid="segments.judged")
+def judge(instance: Persona, created: bool, **_: Any) -> None:
+    """With its first persona, a project's events leave marks."""
+    if created:
+        lanes.judge(instance.project_id)

@@ -106,7 +106,7 @@ def test_a_turn_that_dies_before_its_commit_leaves_nothing_and_is_done_again(
 
     def die_before_commit() -> None:
         with bulk_transaction() as cursor:
-            lane = Lane(project.id, project.shards, 0, 0, has_erased=False)
+            lane = Lane(project.id, project.shards, 0, 0, judged=True, has_erased=False)
             writer.apply(cursor, lane, waiting.take(project.id))
             raise Killed
 

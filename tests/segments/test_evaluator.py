@@ -1,16 +1,19 @@
 """From stored events to memberships and log rows: every way in and out of a persona."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
+from django.db import connection, connections, transaction
 
+from ingestion import tasks
 from ingestion.models import StaleProfiles
 from keys.models import Project
 from segments import cursors, definitions, evaluator
 from segments.models import Change, Head, Membership, Persona
 from segments.rules import Facts
-from segments.services import update_persona
+from segments.services import create_persona, update_persona
 from tests.ingestion.applying import alias, apply_all, apply_events, identify, put, statements, track
 from tests.segments.living import (
     assert_log_is_state,
@@ -25,6 +28,7 @@ from tests.segments.living import (
     viewed,
 )
 from tests.segments.timing import Clock
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
 
@@ -213,9 +217,41 @@ def test_a_rule_that_fails_on_somebody_stops_only_its_own_persona(shop: Project)
 def test_where_nobody_judges_nothing_is_left_lying_and_the_first_persona_finds_everybody(shop: Project) -> None:
     put(shop, track(userId="alice"), track(userId="bob"), received_at=now_ms())
     settle()
+    put(shop, track(userId="bob"), received_at=now_ms())
+    apply_all()
     assert not StaleProfiles.objects.filter(project=shop).exists()
     persona(shop, "keen", viewed(1))
     assert members(shop, "keen") == {"alice", "bob"}
     put(shop, track(userId="charlie"), received_at=now_ms())
     settle()
     assert members(shop, "keen") == {"alice", "bob", "charlie"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_first_persona_waits_for_the_turn_that_leaves_no_marks(shop: Project) -> None:
+    put(shop, track(userId="alice"), received_at=now_ms())
+    settle()
+    put(shop, track(userId="bob"), received_at=now_ms())
+
+    def first_persona() -> None:
+        try:
+            create_persona(
+                project=shop, slug="keen", name="Keen", rule={"v": 1, "rule": viewed(1)}, actor="alice", status="live"
+            )
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            assert tasks.apply_some() == 1
+            made = pool.submit(first_persona)
+            until(_somebody_waits, "the persona at the lane")
+        made.result(30)
+    settle()
+    assert members(shop, "keen") == {"alice", "bob"}
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("select exists (select from pg_locks where not granted)")
+        return bool(cursor.fetchone()[0])
