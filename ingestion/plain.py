@@ -1,19 +1,19 @@
-"""Batches in which nothing can be wrong, as far as the decoder alone can tell: nearly all of them. Pure.
+"""Batches in which nothing but an instant can be wrong, as far as the decoder alone can tell: nearly all of them. Pure.
 
-It knows less than `read`: whatever it does not know is read event by event.
+It knows less than the wire does: whatever it does not know is looked at closer.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from ingestion.envelope import UNREADABLE
-from ingestion.events import ID_LENGTH, NAME_LENGTH
+from ingestion.events import EVENT_BYTES, ID_LENGTH, NAME_LENGTH, Kind
 from persona.lib.clock import parse_instant
 
 NUL = b"\\u0000"  # the only way for JSON to say it
-MOST_BYTES = 32 * 1024  # less than an event or a context may have
+CONTEXT_BYTES = 32 * 1024  # of the batch's context: it is stored with every event that has none of its own
 
 _Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Leaf = str | _Whole | float | bool | None
@@ -38,7 +38,8 @@ class _Event(Struct, rename="camel", forbid_unknown_fields=True, tag_field="type
     name: _Value = None
 
 
-class _Track(_Event, tag="track", rename="camel", forbid_unknown_fields=True, gc=False, kw_only=True):
+class Track(_Event, tag="track", rename="camel", forbid_unknown_fields=True, gc=False, kw_only=True):
+    type: ClassVar[Kind] = "track"
     event: Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH)]
 
 
@@ -46,38 +47,53 @@ class _Other(_Event, rename="camel", forbid_unknown_fields=True, gc=False, kw_on
     event: str | None = None
 
 
-class _Identify(_Other, tag="identify", gc=False): ...
+class Identify(_Other, tag="identify", gc=False):
+    type: ClassVar[Kind] = "identify"
 
 
-class _Page(_Other, tag="page", gc=False): ...
+class Page(_Other, tag="page", gc=False):
+    type: ClassVar[Kind] = "page"
 
 
-class _Screen(_Other, tag="screen", gc=False): ...
+class Screen(_Other, tag="screen", gc=False):
+    type: ClassVar[Kind] = "screen"
 
 
-class _Group(_Other, tag="group", gc=False): ...
+class Group(_Other, tag="group", gc=False):
+    type: ClassVar[Kind] = "group"
 
 
-class _Batch(Struct, rename="camel", gc=False):
-    batch: Annotated[list[_Track | _Identify | _Page | _Screen | _Group], Meta(min_length=1, max_length=256)]
+Plain = Track | Identify | Page | Screen | Group
+
+
+class Batch(Struct, rename="camel", gc=False):
+    """A batch of 1 to 256 events, each of the right types, nowhere too deep, too long or too large."""
+
+    batch: Annotated[list[Plain], Meta(min_length=1, max_length=256)]
     sent_at: str | None = None
     context: _Object = None
 
 
-_decoded = msgspec.json.Decoder(_Batch).decode
+_decoded = msgspec.json.Decoder(Batch).decode
+
+
+def decoded(body: bytes) -> Batch | None:
+    """The batch; its instants are still text, and not looked at. None where something might be wrong with it."""
+    if len(body) > EVENT_BYTES or NUL in body:
+        return None
+    try:
+        batch = _decoded(body)
+    except UNREADABLE:
+        return None
+    return None if batch.context is not None and len(body) > CONTEXT_BYTES else batch
 
 
 def counted(body: bytes) -> int:
     """How many events it holds, each of which is taken; 0 where that cannot be told without looking closer."""
-    if len(body) > MOST_BYTES or NUL in body:
+    batch = decoded(body)
+    if batch is None:
         return 0
-    try:
-        batch = _decoded(body)
-    except UNREADABLE:
-        return 0
-    for one in batch.batch:
-        if one.timestamp is not None and parse_instant(one.timestamp) is None:
-            return 0
-    if batch.sent_at is not None and parse_instant(batch.sent_at) is None:
-        return 0
-    return len(batch.batch)
+    instants = [one.timestamp for one in batch.batch if one.timestamp is not None]
+    if batch.sent_at is not None:
+        instants.append(batch.sent_at)
+    return 0 if None in map(parse_instant, instants) else len(batch.batch)

@@ -71,6 +71,7 @@ def apply(
     now, todo = _not_yet_applied(cursor, lane.project, batches)
     if todo:
         began = tracing.now()
+        readahead.begin(lane.project, batches, now)
         turn = _worked_out(cursor, lane, now, todo, ready)
         _write(cursor, turn)
         for (*_, what), n in turn.counted.items():
@@ -157,7 +158,6 @@ def _traits(cursor: Cursor, project: int, found: Sequence[Outcome], people: Peop
 
 def _write(cursor: Cursor, turn: Turn) -> None:
     project = turn.lane.project
-    coming = readahead.fetch(project, turn.batches)
     with copy_packed(cursor, written.EVENTS, written.packed(project, turn.names, turn.outcomes)):
         touched = _touched(turn)
         marked = marks.rows(turn, touched) if turn.lane.judged else []
@@ -176,7 +176,6 @@ def _write(cursor: Cursor, turn: Turn) -> None:
             told = [outcome for outcome in turn.outcomes if not ids.imported(outcome.batch.batch_id)]
             if told:  # nobody forwards the past
                 log.record(cursor, project, told, turn.now)
-        readahead.prepare(project, coming, turn.now)  # while PostgreSQL works on all that
     written.copy_dead_letters(cursor, project, turn.outcomes, turn.now)
     _remember_people(cursor, turn)
 

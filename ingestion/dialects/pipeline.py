@@ -14,7 +14,6 @@ from persona.lib.wire import Answer, problem_answer
 
 NAME = "pipeline"
 LIMITS = Limits(body_bytes=1024 * 1024, events=256)
-CONTEXT_BYTES = 32 * 1024  # of the batch's context: it is stored with every event that has none of its own
 
 NOT_JSON = ("request.not_json", "The body is not JSON.")
 NOT_AN_OBJECT = ("request.not_an_object", 'The body must be a JSON object: {"batch": [...]}.')
@@ -74,7 +73,8 @@ _object = msgspec.json.Decoder(Json | None).decode
 def read(body: bytes) -> Reading:
     """Raises Problem 400 when `body` is no batch of 1 to 256 events; a bad event is a rejection in the reading."""
     try:
-        return _read_whole(body)
+        batch = plain.decoded(body)
+        return _read_whole(body) if batch is None else _read_plain(batch)
     except (*envelope.UNREADABLE, Unfit):
         return _read_apart(body)
 
@@ -132,8 +132,14 @@ def spoken_by(body: bytes, user_id: str | None, anonymous_id: str | None) -> byt
     return envelope.locked_batch(body, "batch", lock)
 
 
+def _read_plain(batch: plain.Batch) -> Reading:
+    """The common case, in which only an instant can be wrong. Raises Unfit."""
+    sent_at = envelope.instant(batch.sent_at, "sentAt")
+    return Reading([_event(index, sent, batch.context) for index, sent in enumerate(batch.batch)], [], sent_at)
+
+
 def _read_whole(body: bytes) -> Reading:
-    """The common case, in which nothing is wrong with any event; else raises one of the errors of `read`."""
+    """Where nothing is wrong with any event; else raises one of the errors of `read`."""
     batch = _whole(body)
     _check_count(len(batch.batch))
     if len(body) > EVENT_BYTES:  # else no event can be larger than that
@@ -212,8 +218,8 @@ def _frame(batch: Whole | Apart) -> tuple[int | None, Json | None, tuple[Rejecti
 
 
 def _context(raw: Raw) -> Json | None:
-    if len(raw) > CONTEXT_BYTES:
-        raise Unfit("batch.context_invalid", "context", f"At most {CONTEXT_BYTES} bytes; it is not used.")
+    if len(raw) > plain.CONTEXT_BYTES:
+        raise Unfit("batch.context_invalid", "context", f"At most {plain.CONTEXT_BYTES} bytes; it is not used.")
     try:
         context = _object(raw) if raw else None
         check_object(context, "context")
@@ -222,16 +228,17 @@ def _context(raw: Raw) -> Json | None:
     return context
 
 
-def _event(index: int, sent: Sent, context: Json | None) -> Event:
+def _event(index: int, sent: Sent | plain.Plain, context: Json | None) -> Event:
     """Raises Unfit."""
     kind = sent.type
     name = known_name(sent.event, "event") if kind == "track" else kind
     if kind == "alias":
         _check_alias(sent)
     properties = _properties(sent)
-    check_object(properties, "properties")
-    check_object(sent.traits, "traits")
-    check_object(sent.context, "context")
+    if isinstance(sent, Sent):
+        check_object(properties, "properties")
+        check_object(sent.traits, "traits")
+        check_object(sent.context, "context")
     return Event(
         index=index,
         kind=kind,
@@ -247,13 +254,13 @@ def _event(index: int, sent: Sent, context: Json | None) -> Event:
     )
 
 
-def _check_alias(sent: Sent) -> None:
+def _check_alias(sent: Sent | plain.Plain) -> None:
     for field, value in (("previousId", sent.previous_id), ("userId", sent.user_id)):
         if value in (None, ""):
             raise Unfit("event.field_missing", field, "An alias needs `previousId` and `userId`.")
 
 
-def _properties(sent: Sent) -> Json:
+def _properties(sent: Sent | plain.Plain) -> Json:
     """What the event says of itself; of a group, its traits and its id too."""
     properties = sent.properties or {}
     if sent.type == "group":

@@ -1,4 +1,4 @@
-"""What the decoder alone finds good, `read` finds good; whatever else there is, it leaves to `read`."""
+"""What the decoder alone finds good is read as it would be event by event; whatever else there is, it leaves."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 from ingestion import plain
 from ingestion.dialects import pipeline
-from ingestion.events import Outcome
+from ingestion.events import EVENT_BYTES, Outcome
 from persona.lib.problems import Problem
 from tests.wire.test_pipeline import case
 
@@ -32,6 +32,7 @@ def both(body: bytes) -> int:
     else:
         assert counted == 0 or Outcome(counted) == Outcome(outcome.taken, tuple(outcome.rejections), outcome.warnings)
         assert pipeline.accepted(pipeline.judge(body), "b_1") == pipeline.accepted(outcome, "b_1")
+        assert counted == 0 or pipeline.read(body) == pipeline._read_apart(body)
     return counted
 
 
@@ -62,6 +63,7 @@ def test_the_corpus(path: Path) -> None:
 def test_what_is_plain(event: dict[str, Any]) -> None:
     assert both(batch(event)) == 1
     assert both(batch(*[event] * 3, sentAt=NOW, context=DEEP, other={"is": "no matter"})) == 3
+    assert both(batch(event, {**TRACK, "properties": {"a": "x" * 90_000}})) == 2
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,9 @@ def test_what_is_looked_at_closer(event: dict[str, Any]) -> None:
         batch(TRACK, sentAt=5),
         batch(TRACK, context={"a": 2**64}),
         batch(TRACK, context="home"),
-        batch({**TRACK, "properties": {"a": "x" * plain.MOST_BYTES}}),
+        batch({**TRACK, "properties": {"a": "x" * EVENT_BYTES}}),
+        batch(TRACK, context={"a": "x" * plain.CONTEXT_BYTES}),
+        batch({**TRACK, "properties": {"a": "x" * plain.CONTEXT_BYTES}}, context={"a": 1}),
         b'{"batch":[{"type":"track","event":"x","properties":{"a":1e400}}]}',
         b'{"batch":[{"type":"track","event":"x","properties":{"a":"\\ud800"}}]}',
         b'{"batch":[{"type":"track","event":"x","properties":{"a":"\xff"}}]}',
