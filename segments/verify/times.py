@@ -7,7 +7,7 @@ around it: events may have come late, or the worker, or what it applied first.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from keys.models import Project
+from keys.models import AuditEntry, Project
 from persona.lib.clock import milliseconds
 from segments import facts, lookups
 from segments.cursors import Rows
@@ -23,6 +23,7 @@ ROWS = 5_000  # the newest of a page of profiles
 SUSPECTS = 100  # profiles of a page whose whole history is read
 NEAR = 20  # instants before, and after, up to which events may have been known
 FIRST = 2  # the revision of a persona whose rule has always meant what it meant when it was first judged by
+PUT_BACK = ("dead_letter.redriven", "batch.retried")
 MARGIN = 60_000  # ms in which a turn may still have judged by what the rule meant before
 
 # Also what a worker that came late found at the instant of an event. Not of who took somebody in: what came to which of
@@ -52,7 +53,8 @@ def unexplained(
 ) -> Iterator[Difference]:
     """The rows of the profiles with ids above `after`, up to `upto`, at whose instants nothing could change.
 
-    settled: the personas that are looked at. A row that may have hung on events which are no longer kept is left aside.
+    settled: the personas that are looked at. A row that may have hung on events which are no longer kept is left aside,
+    and so is one from before somebody put events back: these came with the instant of their first receipt.
     """
     rows = _logged(cursor, project_id, defined, settled, after=after, upto=upto, now=now)
     known = facts.gather(cursor, project_id, _wanted(defined, rows), retention=defined.retention, now=now)
@@ -60,12 +62,13 @@ def unexplained(
     for row in rows:
         if row.profile in known and not _explained(defined.personas[row.persona], row, known[row.profile]):
             suspects.setdefault(row.profile, []).append(row)
+    returned = _returned(project_id) if suspects else 0
     for profile, some in list(suspects.items())[:SUSPECTS]:
         plan = defined.whole_plan(frozenset(row.persona for row in some))
         since = min(row.at for row in some) - 1
         history = past.read(cursor, project_id, profile, plan, known[profile], since=since, upto=now)
         for row in some:
-            if not _explainable(defined.personas[row.persona], row, history):
+            if row.at > returned and not _explainable(defined.personas[row.persona], row, history):
                 yield Difference("log", _said(row))
 
 
@@ -84,6 +87,13 @@ def _logged(
 def _is_young(project_id: int, before: int) -> bool:
     """Whether there was nothing of the project yet at that instant, so that nothing has been dropped."""
     return milliseconds(Project.objects.values_list("created_at", flat=True).get(pk=project_id)) >= before
+
+
+def _returned(project_id: int) -> int:
+    """When (ms) the events that were put back last have surely been applied; 0: none ever were."""
+    entries = AuditEntry.objects.filter(project=project_id, action__in=PUT_BACK).order_by("-id")
+    last = entries.values_list("at", flat=True).first()
+    return 0 if last is None else milliseconds(last) + MARGIN
 
 
 def _since(personas: Iterable[int]) -> Mapping[int, int]:

@@ -1,5 +1,6 @@
 """What `manage.py verify` finds, and what it does not complain about."""
 
+import json
 import time
 from datetime import UTC, datetime
 from io import StringIO
@@ -11,8 +12,10 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
+from ingestion.deadletters import redrive
+from ingestion.models import DeadLetter
 from ingestion.tasks import apply_some
-from keys.models import Project
+from keys.models import AuditEntry, Project
 from persona.lib.clock import rfc3339
 from segments import tasks
 from segments.evaluator import evaluate_some
@@ -113,6 +116,29 @@ def test_what_time_brought_about_is_held_against_the_events_of_then(project: Pro
     assert [text.partition(":")[0] for text in found[:2]] == ["change 2", "change 4"]
     assert f"since {left.at + 60_000 - 10}; the last word of the log is of {left.at + 69_000} (4)" in found[2]
     assert f"by time, but not at {left.at - 1}" in found[0]
+
+
+def test_an_event_that_was_put_back_is_held_against_no_row_from_before(project: Project, clock: Clock) -> None:
+    """With the instant of its first receipt it says that Alice left a second later than she did."""
+    persona(project, "brief", viewed(1, "PT1M"))
+    Persona.objects.update(redefined_at=datetime(2020, 1, 1, tzinfo=UTC))
+    received_at = now_ms()
+    put(
+        project,
+        track(userId="alice", timestamp=rfc3339(received_at - 1_000)),
+        {"type": "track", "userId": "alice"},
+        received_at=received_at,
+    )
+    settle()
+    clock.pass_by(61_000)
+    settle()
+    letter = DeadLetter.objects.get(project=project)
+    redrive(letter=letter, actor="test", event=json.dumps(track(userId="alice")).encode())
+    settle()
+    assert [change[1] for change in log(project)] == ["enter", "leave"]
+    assert whole(project).differences == []
+    AuditEntry.objects.filter(action="dead_letter.redriven").delete()
+    assert [found.kind for found in whole(project).differences] == ["log"]
 
 
 def test_a_row_is_by_a_version_that_the_persona_had_then(project: Project, clock: Clock) -> None:
