@@ -143,6 +143,7 @@ class Receiver:
         return [one for got in self.got for one in got.json.get("messages", [got.json])]
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # closing it alone does not wake who accepts
         self._listener.close()
         for line in self._lines:
             line.close()
