@@ -66,14 +66,14 @@ class Memory:
             raise refusal(code)
         return self.trusted(token.digest, token.key_id)
 
-    def valid(self, key_id: int) -> bool:
-        """May an open stream of this key go on? Counts as use."""
+    def held(self, key_id: int) -> Principal | None:
+        """Whom an open stream of this key speaks for, as far as is known; None: it is over. Counts as use."""
         entry = self._by_id.get(key_id)
         now = self._clock()
         if entry is None or now >= entry.deadline or now - entry.confirmed > STREAM_TRUST_SECONDS:
-            return False
+            return None
         entry.used = now
-        return True
+        return entry.principal
 
     def admit(self, token: Token, snapshot: Snapshot, started: float) -> Principal:
         """Judge a key by rows that were asked for at `started`, and remember the outcome. Raises Problem."""

@@ -101,12 +101,16 @@ class KeyRing:
             future.set_exception(problem)
         return future
 
-    def valid(self, key_id: int) -> bool:
-        """May an open stream of this key go on? From memory alone; False within 2 s of a revocation or expiry.
+    def held(self, key_id: int) -> Principal | None:
+        """Whom an open stream of this key speaks for. From memory alone; None within 2 s of a revocation or expiry.
 
-        While the database is away it stays True for 4 minutes: nothing can be read then that was not readable before.
+        While the database is away it stays for 4 minutes: nothing can be read then that was not readable before.
         """
-        return self._memory.valid(key_id)
+        return self._memory.held(key_id)
+
+    def valid(self, key_id: int) -> bool:
+        """May an open stream of this key go on?"""
+        return self.held(key_id) is not None
 
     def note(self, principal: Principal, way: Way, headers: Mapping[str, str]) -> None:
         """The key was used, and may do what it did. Within a second everybody can see so."""

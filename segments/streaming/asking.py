@@ -13,9 +13,9 @@ from keys.refusals import MISSING, refusal
 from persona.lib.clock import MS_PER_SECOND
 from persona.lib.problems import Problem
 from segments.streaming import tickets
+from segments.streaming.connection import NEEDED
 from segments.streaming.tickets import Grant
 
-NEEDED = "stream:read"  # the scope
 CURSOR_DIGITS = 19  # more do not fit into a number of the log: certainly above its head
 
 # What the project says about publishable keys, and why one is then refused.

@@ -10,11 +10,13 @@ from django.conf import settings
 from django_eventstream.views import Listener
 
 from keys.auth import Principal
+from keys.scopes import allows
 from persona.lib import sse
 from persona.lib.wire import Send
 from segments.streaming.feed import Piece, View, chunked
 from segments.streaming.figures import tally
 
+NEEDED = "stream:read"  # the scope
 JITTER = 0.2  # of the maximum age: streams opened together do not all come back together
 RETURN_MS = (
     200,
@@ -128,6 +130,13 @@ class Connection(Listener):  # type: ignore[misc]  # the library carries no type
         if now >= self._ends_at:
             return AGE
         return IDLE if now - self._changed_at >= settings.PERSONA_STREAM_IDLE else ""
+
+    def may_go_on(self, principal: Principal | None) -> bool:
+        """With the rights and settings of its key as they are now; None: the key is no longer good."""
+        if principal is None or not allows(principal.scopes, NEEDED):
+            return False
+        mode = "project" if principal.kind == "sk" else principal.options.pk_streams
+        return mode == "project" or (mode == "profile" and self.identity is not None)
 
     def end(self, reason: str) -> None:
         """End the response with the reason, behind all that was written. Whoever does not read is cut after GRACE."""

@@ -16,7 +16,7 @@ from keys.auth import Principal, ring
 from persona.lib.log import get_logger
 from persona.lib.problems import Problem
 from segments.streaming import figures, line, tickets
-from segments.streaming.connection import TICKET, Connection, channel, spawn
+from segments.streaming.connection import KEY, TICKET, Connection, spawn
 from segments.streaming.follower import Follower
 from segments.streaming.reader import Reader
 
@@ -171,13 +171,13 @@ class Hub:
                 follower.stop()
 
     def _sweep(self) -> None:
-        """End the streams that are idle, old, stuck, or whose key is no longer good."""
-        for project_id, follower in self._followers.items():
-            for key_id in {connection.user_id for connection in follower.connections}:
-                if not ring.valid(key_id):
-                    self.registry.kick(key_id, channel(project_id))
+        """End the streams that are idle, old, stuck, or whose key is no longer good, or no longer for this."""
+        for follower in self._followers.values():
+            keys = {key_id: ring.held(key_id) for key_id in {each.user_id for each in follower.connections}}
             for connection in list(follower.connections):
-                if reason := connection.over():
+                if not connection.may_go_on(keys[connection.user_id]):
+                    connection.end(KEY)
+                elif reason := connection.over():
                     connection.end(reason)
 
     async def _look_at_tickets(self) -> None:

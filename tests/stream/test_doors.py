@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from keys.models import ApiKey
+from keys.models import ApiKey, Project
 from keys.services import issue_key, revoke_key
 from segments.streaming import hub
 from tests.stream.conftest import Listen
@@ -127,6 +127,22 @@ def test_revocation_closes_the_streams_of_that_key_only(shop: Shop, listen: List
     shop.append()
     assert other.next().id == 1
     assert listen(shop.pk).problem()["code"] == "auth.revoked_key"
+
+
+@pytest.mark.parametrize("mode", ["off", "profile"])
+def test_what_a_project_no_longer_shows_ends_where_it_is_open(shop: Shop, listen: Listen, mode: str) -> None:
+    doomed, other = listen(shop.pk), listen(shop.sk)
+    Project.objects.filter(pk=shop.project.pk).update(settings={"pk_streams": mode})
+    assert doomed.ended()
+    shop.append()
+    assert other.next().id == 1
+    assert listen(shop.pk).problem()["code"] == "stream.not_allowed"
+
+
+def test_a_scope_that_is_taken_away_ends_the_streams(shop: Shop, listen: Listen) -> None:
+    stream = listen(shop.sk)
+    ApiKey.objects.filter(pk=shop.sk_key.pk).update(scopes=["personas:read"])
+    assert stream.ended()
 
 
 def test_expiry_closes_the_streams_of_that_key(shop: Shop, listen: Listen) -> None:
