@@ -41,6 +41,7 @@ class Source:
         self._mapping = mapping
         self._raw = path.open("rb")
         self._bytes: IO[bytes] = self._raw
+        self._text: IO[str] | None = None  # kept until the end: it closes the file when nobody holds it any more
         if path.suffix == ".gz":
             self._bytes = gzip.GzipFile(fileobj=self._raw)  # type: ignore[assignment]  # it reads as any file does
 
@@ -87,8 +88,8 @@ class Source:
     def _csv(self, mapping: Map) -> Iterator[Record]:
         given = mapping.document
         try:
-            text = io.TextIOWrapper(self._bytes, _encoding(given.encoding), errors="surrogateescape", newline="")
-            rows = csv.reader(text, delimiter=given.delimiter)
+            self._text = io.TextIOWrapper(self._bytes, _encoding(given.encoding), errors="surrogateescape", newline="")
+            rows = csv.reader(self._text, delimiter=given.delimiter)
         except (LookupError, TypeError) as error:
             raise Unusable(f"The map: {error}.") from None
         csv.field_size_limit(MOST_BYTES)

@@ -81,6 +81,15 @@ def test_lines_of_json(name: str, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["e.csv", "e.csv.gz", "e.ndjson", "e.ndjson.gz"])
+def test_how_far_it_has_come_is_known_at_the_end(name: str, tmp_path: Path) -> None:
+    content = f"id,at,what,who\n1,{AT},x,bob\n".encode() if ".csv" in name else msgspec.json.encode(GOOD)
+    path = write(tmp_path, name, content)
+    with Source(path, CSV if ".csv" in name else None) as source:
+        assert len(list(source.records())) == 1
+        assert source.position == source.size
+
+
 def test_rows_of_csv(tmp_path: Path) -> None:
     text = (
         "\ufeffid,at,what,who\n"
