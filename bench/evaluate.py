@@ -6,9 +6,11 @@ straight into the tables; what is measured is the evaluator's turns in this one 
 """
 
 import argparse
+import gc
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import installation
@@ -32,11 +34,14 @@ where m.project_id = %(project)s and m.profile_id = chosen.profile_id and m.pers
 
 
 class Meter:
-    """Counts the pairs that are judged, and the time spent waiting for statements."""
+    """Counts the pairs that are judged, the time spent waiting for statements, and the seconds of processor that this
+    process and its backend of PostgreSQL take: these hardly depend on what else the machine does."""
 
     def __init__(self) -> None:
         self.pairs = 0
         self.waited = 0.0
+        self.cpu = 0.0
+        self.backend_cpu = 0.0
 
     def attach(self) -> None:
         """Put ourselves between the evaluator and its parts; a tenth of a microsecond a pair."""
@@ -76,10 +81,22 @@ class Meter:
         from segments.evaluator import evaluate_some
 
         self.pairs, self.waited = 0, 0.0
+        cpu, backend = time.process_time(), backend_seconds()
         started = time.perf_counter()
         while evaluate_some():
             pass
-        return time.perf_counter() - started
+        took = time.perf_counter() - started
+        self.cpu, self.backend_cpu = time.process_time() - cpu, backend_seconds() - backend
+        return took
+
+
+def backend_seconds() -> float:
+    """Of processor, that the server process of our connection has used (Linux)."""
+    from django.db import connection
+
+    connection.ensure_connection()
+    path = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat")
+    return int(path.read_text().split()[0]) / 1e9
 
 
 class Shop:
@@ -126,17 +143,20 @@ class Shop:
 
 
 def measure(meter: Meter, what: str, happen: Callable[[], None], profiles: int, times: int) -> None:
-    pairs, waited, seconds, longest = 0, 0.0, 0.0, 0.0
+    pairs, waited, seconds, longest, cpu, backend = 0, 0.0, 0.0, 0.0, 0.0, 0.0
     for turn in range(times + 2):
         happen()
         took = meter.run()
         if turn < 2:  # plans and prepared statements are there from now on
             continue
         pairs, waited, seconds, longest = pairs + meter.pairs, waited + meter.waited, seconds + took, max(longest, took)
+        cpu, backend = cpu + meter.cpu, backend + meter.backend_cpu
+    judged = profiles * times
     made.row(
         what,
-        f"{pairs / seconds:,.0f} pairs/s",
-        f"{profiles * times / seconds:,.0f} profiles/s, {pairs / profiles / times:.1f} pairs each,"
+        f"{pairs / (cpu + backend):,.0f} pairs per processor second, {pairs / seconds:,.0f} pairs/s",
+        f"us of processor a profile: evaluator {cpu / judged * 1e6:.0f}, PostgreSQL {backend / judged * 1e6:.0f};"
+        f" {judged / seconds:,.0f} profiles/s, {pairs / judged:.1f} pairs each,"
         f" {seconds / times * 1_000:.1f} ms, longest {longest * 1_000:.0f} ms, {waited / seconds:.0%} in PostgreSQL",
     )
 
@@ -157,6 +177,8 @@ def run(size: made.Size, *, profile: bool) -> None:
     made.live(project, made.rules(size.personas))
     shop, meter = Shop(project, size.profiles), Meter()
     meter.attach()
+    gc.freeze()  # as the task process does
+    gc.set_threshold(50_000, 20, 20)
     many = min(2_000, size.profiles // 5)
     if profile:
         made.profiled(lambda: measure(meter, f"{many} profiles at once", lambda: shop.burst(many), many, 5))

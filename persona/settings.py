@@ -199,6 +199,7 @@ PERSONA_DEAD_LETTER_DAYS = env.number("PERSONA_DEAD_LETTER_DAYS", 90, least=1, m
 PERSONA_DEDUPE_DAYS = env.number("PERSONA_DEDUPE_DAYS", 0, most=3_650)  # 0: as long as events are kept
 PERSONA_CHANGE_RETENTION_DAYS = env.number("PERSONA_CHANGE_RETENTION_DAYS", 30, least=1, most=3_650)  # the log
 PERSONA_VERIFY_INTERVAL = env.number("PERSONA_VERIFY_INTERVAL", 0)  # seconds between two of a project; 0: never
+PERSONA_WORKERS = env.number("PERSONA_WORKERS", 1, least=1, most=64)  # of live events, as `up` runs them
 PERSONA_SHARDS = env.number("PERSONA_SHARDS", 8, least=1, most=256)
 
 # --- Stream -------------------------------------------------------------------------------------------------------

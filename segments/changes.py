@@ -15,6 +15,7 @@ from psycopg import Cursor
 from persona.lib import tracing
 from persona.lib.clock import MS_PER_HOUR
 from segments import bell, figures, signals
+from segments.cursors import raw_cursor
 from segments.judge import Flip, Verdict
 
 MEMBERSHIPS = """
@@ -67,50 +68,58 @@ def record(cursor: Cursor[tuple[Any, ...]], project_id: int, decided: Iterable[D
     written = [one for one in decided if one.verdict.write]
     if not written:
         return 0
-    cursor.execute(
-        MEMBERSHIPS,
-        (
-            project_id,
-            _array(one.profile for one in written),
-            _array(one.persona for one in written),
-            _array(one.shard for one in written),
-            _array(one.verdict.is_member for one in written),
-            _array(one.verdict.since for one in written),
-            _array(one.revision for one in written),
-            _array(one.verdict.recheck_at for one in written),
-        ),
-    )
     rows = [(flip, one) for one in written for flip in one.verdict.flips]
-    if rows:
-        rows.sort(key=lambda row: row[0].at)  # stable: the flips of a pair stay in their order
-        _log(cursor, project_id, rows)
+    rows.sort(key=lambda row: row[0].at)  # stable: the flips of a pair stay in their order
+    with raw_cursor() as numbering:
+        with cursor.connection.pipeline():  # one round trip for both
+            cursor.execute(MEMBERSHIPS, _memberships(project_id, written))
+            if rows:
+                numbering.execute(LOG, _log_rows(project_id, rows))
+        if rows:
+            _ring(project_id, numbering.fetchone())
+            _tell(project_id, rows)
     return len(rows)
 
 
-def _log(cursor: Cursor[tuple[Any, ...]], project_id: int, rows: list[tuple[Flip, Decided]]) -> None:
-    cursor.execute(
-        LOG,
-        {
-            "project": project_id,
-            "ring": bell.in_database(),
-            "n": len(rows),
-            "profiles": _array(one.profile for _, one in rows),
-            "personas": _array(one.persona for _, one in rows),
-            "ops": _array("enter" if flip.enters else "leave" for flip, _ in rows),
-            "ats": _array(flip.at for flip, _ in rows),
-            "causes": _array(flip.cause for flip, _ in rows),
-            "versions": _array(one.version for _, one in rows),
-            "triggers": _array(None if flip.trigger is None else flip.trigger.hex() for flip, _ in rows),
-            "lates": _array(flip.late_ms for flip, _ in rows),
-            "silents": _array(one.silent for _, one in rows),
-            **_tallies(rows),
-        },
+def _memberships(project_id: int, written: list[Decided]) -> tuple[int | str, ...]:
+    return (
+        project_id,
+        _array(one.profile for one in written),
+        _array(one.persona for one in written),
+        _array(one.shard for one in written),
+        _array(one.verdict.is_member for one in written),
+        _array(one.verdict.since for one in written),
+        _array(one.revision for one in written),
+        _array(one.verdict.recheck_at for one in written),
     )
-    row = cursor.fetchone()
-    if row is None:
+
+
+def _log_rows(project_id: int, rows: list[tuple[Flip, Decided]]) -> dict[str, int | str]:
+    return {
+        "project": project_id,
+        "ring": bell.in_database(),
+        "n": len(rows),
+        "profiles": _array(one.profile for _, one in rows),
+        "personas": _array(one.persona for _, one in rows),
+        "ops": _array("enter" if flip.enters else "leave" for flip, _ in rows),
+        "ats": _array(flip.at for flip, _ in rows),
+        "causes": _array(flip.cause for flip, _ in rows),
+        "versions": _array(one.version for _, one in rows),
+        "triggers": _array(None if flip.trigger is None else flip.trigger.hex() for flip, _ in rows),
+        "lates": _array(flip.late_ms for flip, _ in rows),
+        "silents": _array(one.silent for _, one in rows),
+        **_tallies(rows),
+    }
+
+
+def _ring(project_id: int, head: tuple[Any, ...] | None) -> None:
+    if head is None:
         raise LookupError(f"project {project_id} has no head row: its log cannot be numbered")
     if not bell.in_database():
-        bell.ring(project_id, row[0])
+        bell.ring(project_id, head[0])
+
+
+def _tell(project_id: int, rows: list[tuple[Flip, Decided]]) -> None:
     if tracing.on():
         _trace(project_id, rows)
     enters = sum(flip.enters for flip, _ in rows)

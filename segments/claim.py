@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 
 import msgspec
+from django.conf import settings
 
 from ingestion import lanes, stale
 from ingestion.stale import Mark
-from segments.cursors import raw_cursor
+from segments.cursors import Rows, raw_cursor
 from segments.memberships import Pair
 
 MARK_ROWS = 256  # stale rows a turn: about as many apply transactions
 MARK_BYTES = 16_384  # of marks a turn, some 180 profiles: a turn is short, and other workers find lanes that are free
+FEW_BYTES = 800  # some ten profiles: these go together, whoever else is there
 TIMERS = 2_000  # due timers a turn
 TIMERS_BESIDE = 250  # while profiles wait for what happened to them: a crowd that leaves at once must not hold them up
 
@@ -30,19 +32,22 @@ FORGET = """
 delete from ingestion_staleprofiles
 where project_id = %(project)s and not exists (select from segments_persona p where p.project_id = %(project)s)
 """
-# The lanes that have waited longest; all of them, unless there is more in them than a turn takes.
+# The lanes that have waited longest: all, if few profiles wait; else one worker's part, and no more than a turn takes.
+# A worker that held all would leave the others to apply, in many small turns, what nobody could judge meanwhile.
 LOCK = """
-select l.shard from segments_lane l cross join lateral (
-    select least(
-        (select s.at from ingestion_staleprofiles s where s.project_id = l.project_id and s.shard = l.shard
-            order by s.id limit 1),
-        (select m.recheck_at from segments_membership m where m.project_id = l.project_id and m.shard = l.shard
+select l.shard, waiting.is_marked from segments_lane l cross join lateral (
+    select marked.at is not null as is_marked, least(marked.at, due.at) as since from
+        (select (select s.at from ingestion_staleprofiles s where s.project_id = l.project_id and s.shard = l.shard
+            order by s.id limit 1) as at) marked,
+        (select (select m.recheck_at from segments_membership m where m.project_id = l.project_id and m.shard = l.shard
             and m.recheck_at <= floor(extract(epoch from statement_timestamp()) * 1000)::bigint
-            order by m.recheck_at limit 1)) as since) waiting
+            order by m.recheck_at limit 1) as at) due) waiting
 where l.project_id = %(project)s and waiting.since is not null
 order by waiting.since, l.shard
-limit (select case when sum(length(items)) > %(bytes)s
-                   then ceil(count(distinct shard) * %(bytes)s::float8 / sum(length(items))) end
+limit (select case when sum(length(items)) > %(few)s then least(
+                   (select ceil(count(*)::float8 / %(workers)s) from segments_lane where project_id = %(project)s),
+                   case when sum(length(items)) > %(bytes)s
+                        then ceil(count(distinct shard) * %(bytes)s::float8 / sum(length(items))) end) end
        from (select shard, items from ingestion_staleprofiles where project_id = %(project)s limit %(most)s) s)::bigint
 for update of l skip locked
 """
@@ -115,20 +120,29 @@ def _has_personas(project_id: int) -> bool:
 
 def claim(project_id: int) -> Work | None:
     """The marks and due timers of the lanes that nobody else holds. Call it inside atomic()."""
-    with raw_cursor() as cursor:
-        given = {"project": project_id, "most": MARK_ROWS, "bytes": MARK_BYTES}
-        cursor.execute(LOCK, given)
-        shards = [shard for (shard,) in cursor.fetchall()]
+    with raw_cursor() as cursor, raw_cursor() as other:
+        shards, is_marked = _lanes(cursor, project_id)
         if not shards:
             return None
-        cursor.execute(CLAIM, {**given, "shards": shards})
+        given = {"project": project_id, "shards": shards}
+        most = min(TIMERS, TIMERS_BESIDE) if is_marked else TIMERS
+        with cursor.connection.pipeline():  # one round trip for both
+            cursor.execute(CLAIM, {**given, "most": MARK_ROWS, "bytes": MARK_BYTES})
+            other.execute(DUE, {**given, "most": most})
         marks = united(mark for (items,) in cursor.fetchall() for mark in stale.decode(items))
-        most = min(TIMERS, TIMERS_BESIDE) if marks else TIMERS
-        cursor.execute(DUE, {"project": project_id, "shards": shards, "most": most})
-        timers = cursor.fetchall()
+        timers = other.fetchall()
         now, version, name = timers[0][:3]
         due = {(profile, persona): at for *_, profile, persona, at in timers if profile is not None}
     return Work(project_id, shards, marks, due, now, version or 0, name or 0) if marks or due else None
+
+
+def _lanes(cursor: Rows, project_id: int) -> tuple[list[int], bool]:
+    """The lanes that are ours for this turn, and whether anything lies in them but timers."""
+    given = {"few": FEW_BYTES, "workers": settings.PERSONA_WORKERS, "most": MARK_ROWS, "bytes": MARK_BYTES}
+    with cursor.connection.pipeline():  # with the BEGIN before it
+        cursor.execute(LOCK, {**given, "project": project_id})
+    lanes = cursor.fetchall()
+    return [shard for shard, _ in lanes], any(is_marked for _, is_marked in lanes)
 
 
 def united(marks: Iterable[Mark]) -> dict[int, Mark]:

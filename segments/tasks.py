@@ -13,17 +13,29 @@ from segments.evaluator import evaluate_some
 from segments.verify import results
 
 BUDGET = 2.0  # seconds a task works before it makes room: a stop never waits longer
+REST = 0.5  # of the time that a round took: what gathers meanwhile shares the fixed cost of the next one's two turns
+LONGEST_REST = 0.02  # seconds
+MANY = 150  # batches, profiles and timers in a round that leave no time to rest
 YIELD = 0.02  # seconds between two pages of a backfill while live work waits: its lane is free only there
 
 
 @shared_task(name="segments.drain", ignore_result=True)
 def drain() -> None:
-    """Apply and evaluate until both find nothing, each tried once more after its locks are released."""
-    deadline = time.monotonic() + BUDGET
-    while apply_some() + evaluate_some():
-        if time.monotonic() > deadline:
+    """Apply and evaluate until both find nothing, each tried once more after its locks are released.
+
+    Without the rests turns come as fast as they can, each for the handful that came during the one before, and their
+    fixed costs fill the processors at any rate of events.
+    """
+    began = time.monotonic()
+    deadline = began + BUDGET
+    while done := apply_some() + evaluate_some():
+        now = time.monotonic()
+        if now > deadline:
             publisher.wake(publisher.DRAIN)
             return
+        if done < MANY:
+            time.sleep(min((now - began) * REST, LONGEST_REST))
+        began = time.monotonic()
 
 
 @shared_task(name="segments.sweep", ignore_result=True)

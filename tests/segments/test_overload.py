@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from keys.models import Project
 from persona.lib.problems import Problem
@@ -95,10 +96,12 @@ def test_what_was_deleted_meanwhile_cannot_be_changed(shop: Project) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_turn_takes_its_part_of_a_backlog_and_another_worker_the_other_lanes(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("most", "workers"), [(2_000, 1), (claim.MARK_BYTES, 2)], ids=["backlog", "company"])
+def test_a_turn_takes_its_part_and_another_worker_the_other_lanes(
+    project: Project, monkeypatch: pytest.MonkeyPatch, settings: Settings, most: int, workers: int
 ) -> None:
-    monkeypatch.setattr(claim, "MARK_BYTES", 2_000)
+    monkeypatch.setattr(claim, "MARK_BYTES", most)
+    settings.PERSONA_WORKERS = workers
     persona(project, "keen", viewed(1))
     put(project, *(track(userId=f"user-{n}") for n in range(100)), received_at=now_ms())
     apply_all()
@@ -114,7 +117,7 @@ def test_a_turn_takes_its_part_of_a_backlog_and_another_worker_the_other_lanes(
         taken = worker.submit(another_worker).result(30)
         transaction.set_rollback(True)
     assert held is not None
-    assert 0 < len(held.marks) < 50
+    assert 0 < len(held.marks) < 80
     assert 0 < taken <= 100 - len(held.marks)
     settle()
     assert len(members(project, "keen")) == 100
