@@ -34,53 +34,30 @@ where m.project_id = %(project)s and m.profile_id = chosen.profile_id and m.pers
 
 
 class Meter:
-    """Counts the pairs that are judged, the time spent waiting for statements, and the seconds of processor that this
-    process and its backend of PostgreSQL take: these hardly depend on what else the machine does."""
+    """Counts the pairs that are judged, and the seconds of processor that this process and its backend of PostgreSQL
+    take: these depend less than the time on what else the machine does."""
 
     def __init__(self) -> None:
         self.pairs = 0
-        self.waited = 0.0
         self.cpu = 0.0
         self.backend_cpu = 0.0
 
     def attach(self) -> None:
-        """Put ourselves between the evaluator and its parts; a tenth of a microsecond a pair."""
-        from psycopg import Cursor
-        from psycopg.pq import Format
-
-        from segments import claim, cursors, evaluator
+        """Put ourselves between the evaluator and its judge; a tenth of a microsecond a pair."""
+        from segments import evaluator
         from segments.judge import stands
 
-        meter = self
-
-        class Timed(Cursor[Any]):
-            def execute(self, *args: Any, **kwargs: Any) -> "Timed":
-                started = time.perf_counter()
-                super().execute(*args, **kwargs)
-                meter.waited += time.perf_counter() - started
-                return self
-
         def counting(*args: Any, **kwargs: Any) -> Any:
-            meter.pairs += 1
+            self.pairs += 1
             return stands(*args, **kwargs)
 
-        def timed() -> Timed:
-            from django.db import connection
-
-            connection.ensure_connection()
-            cursor = Timed(connection.connection)
-            cursor.format = Format.BINARY
-            return cursor
-
         evaluator.__dict__.update(stands=counting)
-        for room in (cursors, claim):
-            room.__dict__.update(raw_cursor=timed)
 
     def run(self) -> float:
         """The evaluator's turns until nothing is left; the seconds."""
         from segments.evaluator import evaluate_some
 
-        self.pairs, self.waited = 0, 0.0
+        self.pairs = 0
         cpu, backend = time.process_time(), backend_seconds()
         started = time.perf_counter()
         while evaluate_some():
@@ -143,13 +120,13 @@ class Shop:
 
 
 def measure(meter: Meter, what: str, happen: Callable[[], None], profiles: int, times: int) -> None:
-    pairs, waited, seconds, longest, cpu, backend = 0, 0.0, 0.0, 0.0, 0.0, 0.0
+    pairs, seconds, longest, cpu, backend = 0, 0.0, 0.0, 0.0, 0.0
     for turn in range(times + 2):
         happen()
         took = meter.run()
         if turn < 2:  # plans and prepared statements are there from now on
             continue
-        pairs, waited, seconds, longest = pairs + meter.pairs, waited + meter.waited, seconds + took, max(longest, took)
+        pairs, seconds, longest = pairs + meter.pairs, seconds + took, max(longest, took)
         cpu, backend = cpu + meter.cpu, backend + meter.backend_cpu
     judged = profiles * times
     made.row(
@@ -157,7 +134,7 @@ def measure(meter: Meter, what: str, happen: Callable[[], None], profiles: int, 
         f"{pairs / (cpu + backend):,.0f} pairs per processor second, {pairs / seconds:,.0f} pairs/s",
         f"us of processor a profile: evaluator {cpu / judged * 1e6:.0f}, PostgreSQL {backend / judged * 1e6:.0f};"
         f" {judged / seconds:,.0f} profiles/s, {pairs / judged:.1f} pairs each,"
-        f" {seconds / times * 1_000:.1f} ms, longest {longest * 1_000:.0f} ms, {waited / seconds:.0%} in PostgreSQL",
+        f" {seconds / times * 1_000:.1f} ms, longest {longest * 1_000:.0f} ms",
     )
 
 
