@@ -1,9 +1,8 @@
 """The next turn's batches, read by a thread while PostgreSQL works on those of this one.
 
-Python lets one thread compute at a time, so nothing is gained but this: a turn waits for PostgreSQL in ten places, a
-third of its time, and all of these are filled. Nothing is decided by it: the next turn asks the inbox, under the lane's
-lock, which batches are its own, and uses what is read of them. One project at a time, and no more than a turn takes, so
-that memory stays bounded.
+Python lets one thread compute at a time: what is gained is the time in which a turn waits, in ten places of it. Nothing
+is decided by it: the next turn asks the inbox, under the lane's lock, which batches are its own, and uses what is read
+of them. One project at a time, and no more than a turn takes, so that memory stays bounded.
 """
 
 from collections.abc import Mapping, Sequence
