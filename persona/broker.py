@@ -1,6 +1,9 @@
 """The queue inside PostgreSQL, for installations without Redis: pgmq's tables and functions, and kombu's way there."""
 
+import os
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -9,7 +12,7 @@ from django.conf import settings
 from django.db import Error, connection
 from kombu.transport import TRANSPORT_ALIASES, pgmq
 from pgmq.install import get_embedded_install_sql
-from psycopg import sql
+from psycopg import OperationalError, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 from redis import Redis, RedisError
@@ -45,8 +48,52 @@ class Channel(pgmq.Channel):
             raise
 
 
+class Waiter(pgmq._NotifyWaiter):
+    """Waits for a message until the worker is asked to stop. Kombu's own waits on for two seconds, and Celery asks it
+    once more after that: a stop took all the time that the supervisor gives, and ended with SIGKILL."""
+
+    leaving = False
+
+    def wait(self, timeout: float | None) -> bool:
+        """Whether something has come. Raises TimeoutError as soon as this worker takes no more."""
+        came = not self.leaving and super().wait(timeout)
+        if self.leaving:
+            raise TimeoutError
+        return bool(came)
+
+    def leave(self) -> None:
+        """Called in a signal handler, whatever the process was doing: it takes no lock, and hangs up on PostgreSQL
+        instead of asking it for a notification."""
+        self.leaving = True
+        with suppress(OSError, OperationalError):  # the line is down already
+            if line_to := getattr(self, "_conn", None):
+                with socket.socket(fileno=os.dup(line_to.fileno())) as line:
+                    line.shutdown(socket.SHUT_RDWR)
+
+
 class Transport(pgmq.Transport):
     Channel = Channel
+
+    def _get_notify_waiter(self) -> pgmq._NotifyWaiter:
+        if self._notify_waiter is None:
+            waiter = Waiter(self._get_pgmq_client().config.dsn)
+            _waiters.append(waiter)
+            self._notify_waiter = waiter
+        return self._notify_waiter
+
+    def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:
+        if any(waiter.leaving for waiter in _waiters):
+            raise TimeoutError
+        super().drain_events(connection, timeout)  # type: ignore[no-untyped-call]  # kombu carries no types
+
+
+_waiters: list[Waiter] = []  # of this process
+
+
+def leave(**_: object) -> None:
+    """This worker has been asked to stop: it takes no message any more, and waits for none."""
+    for waiter in _waiters:
+        waiter.leave()
 
 
 TRANSPORT_ALIASES["pgmq"] = f"{__name__}:Transport"

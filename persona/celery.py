@@ -104,6 +104,7 @@ def _listen(**_: object) -> None:
     """A worker's consumer is woken by NOTIFY; its task process, which only publishes, does not listen."""
     if broker.embedded():
         app.conf.broker_transport_options["use_notify"] = True
+        signals.worker_shutting_down.connect(broker.leave)
 
 
 @signals.worker_process_init.connect

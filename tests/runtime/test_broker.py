@@ -1,5 +1,6 @@
 """The queue inside PostgreSQL: its address, its schema, and a message through it."""
 
+import threading
 from typing import Any
 
 import psycopg
@@ -11,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from persona import broker
 from persona.celery import app
+from tests.waiting import DEADLINE, until
 
 
 def test_any_address_survives_pgmq() -> None:
@@ -105,3 +107,31 @@ def test_tasks_go_where_they_belong() -> None:
 def test_no_task_may_outlive_its_message() -> None:
     assert app.conf.task_time_limit < broker.VISIBILITY_SECONDS
     assert app.conf.beat_schedule["sweep"]["schedule"] == 1.0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_shall_stop_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "_waiters", [])
+    listens = {**broker.transport_options(), "use_notify": True, "polling_interval": 600.0}
+    with Connection("pgmq://test", transport_options=listens) as worker:
+        taken = worker.SimpleQueue("live", no_ack=True)
+        taken.clear()
+        ended = threading.Event()
+
+        def wait() -> None:
+            with pytest.raises(TimeoutError):
+                worker.drain_events(timeout=600)
+            ended.set()
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        until(lambda: broker._waiters, "it to listen")
+        broker.leave()
+        assert ended.wait(DEADLINE)
+        thread.join()
+        app.send_task("segments.sweep")  # which is left for another
+        with pytest.raises(TimeoutError):
+            worker.drain_events(timeout=600)
+    broker._waiters.clear()
+    with Connection("pgmq://test", transport_options=broker.transport_options()) as other:
+        assert other.SimpleQueue("live", no_ack=True).get(timeout=10).headers["task"] == "segments.sweep"
