@@ -13,9 +13,9 @@ import pytest
 from ingestion.dialects import pipeline
 from ingestion.events import Event
 from persona.lib.problems import Problem
-from tests.ingestion.calling import INGEST, Got, Shop, call, call_view, db, shop, way_in
+from tests.ingestion.calling import INGEST, Got, Shop, call, call_view, db, empty_shop, lasting, way_in
 
-__all__ = ["db", "shop", "way_in"]  # fixtures
+__all__ = ["db", "empty_shop", "lasting", "way_in"]  # fixtures
 
 CASES = sorted((Path(__file__).parent / "pipeline").glob("*.json"))
 USUAL = msgspec.to_builtins(Event(index=-1, kind="track", name=""))
@@ -58,12 +58,12 @@ def test_what_a_request_means(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
-def test_what_is_answered(path: Path, shop: Shop) -> None:
+def test_what_is_answered(path: Path, empty_shop: Shop) -> None:
     body, expected = case(path)
-    headers = {"authorization": f"Bearer {shop.pk}", "x-request-id": "same"}
+    headers = {"authorization": f"Bearer {empty_shop.pk}", "x-request-id": "same"}
     for way in (call, call_view):
         assert answered(way("POST", INGEST, headers=headers, body=body)) == expected["answer"]
-    kept = [bytes(row.body) for row in shop.rows()]
+    kept = [bytes(row.body) for row in empty_shop.rows()]
     assert kept == ([body] * 2 if expected["answer"]["status"] == 202 else [])
 
 

@@ -1,4 +1,4 @@
-"""The short way through the server says what plain ASGI says, over real connections."""
+"""The short way through the server, over real connections, says what plain ASGI says, and that what Django says."""
 
 import http.client
 import socket
@@ -14,12 +14,13 @@ from django.utils import timezone
 from keys.models import ApiKey
 from persona.asgi import application
 from persona.serving.shortcut import CHANCES, SHORT, Exchange, Known, ShortProtocol
-from tests.ingestion.calling import EVENT, INGEST, Got, Shop, call, db, plain, shop, way_in
+from tests.ingestion.calling import EVENT, INGEST, Got, Shop, call, call_view, db, lasting, plain, shop, way_in
 from tests.waiting import DEADLINE, until
 from tests.wire.test_pipeline import case
 
-__all__ = ["db", "shop", "way_in"]  # fixtures
+__all__ = ["db", "lasting", "shop", "way_in"]  # fixtures
 
+PAGE = "https://shop.example"
 CORPUS = sorted(Path(__file__).parent.glob("*/*.json"))
 
 
@@ -88,11 +89,14 @@ def asked(port: int, path: str, headers: dict[str, str], body: bytes) -> Got:
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_the_corpus(path: Path, shop: Shop, port: int) -> None:
+def test_the_corpus(path: Path, db: None, lasting: Shop, port: int) -> None:
+    """Of all wires: the same status, headers and body. What each of them has to say, the tests of each compare."""
     body, found = case(path)
     address = found.get("path", INGEST)
-    headers = {"authorization": f"Bearer {shop.pk}", "x-request-id": "same", "origin": "https://shop.example"}
-    assert plain(asked(port, address, headers, body)) == plain(call("POST", address, headers=headers, body=body))
+    headers = {"authorization": f"Bearer {lasting.pk}", "x-request-id": "same", "origin": PAGE}
+    raw, view = (plain(way("POST", address, headers=headers, body=body)) for way in (call, call_view))
+    assert raw == view == plain(asked(port, address, headers, body))
+    assert raw.headers["access-control-allow-origin"] == PAGE
 
 
 def request(shop: Shop, event: object, *more: str) -> bytes:

@@ -14,9 +14,9 @@ from ingestion.dialects import DIALECTS, Dialect
 from ingestion.events import Event
 from ingestion.wires import DOORS
 from persona.lib.problems import Problem
-from tests.ingestion.calling import Got, Shop, call, call_view, db, shop, way_in
+from tests.ingestion.calling import Got, Shop, call, call_view, db, empty_shop, lasting, way_in
 
-__all__ = ["db", "shop", "way_in"]  # fixtures
+__all__ = ["db", "empty_shop", "lasting", "way_in"]  # fixtures
 
 FOLDER = Path(__file__).parent
 CASES = sorted(path for wire in ("productgraph", "segment", "segops") for path in (FOLDER / wire).glob("*.json"))
@@ -60,10 +60,10 @@ def test_what_a_request_means(path: Path) -> None:
 
 
 @every_case
-def test_what_is_answered(path: Path, shop: Shop) -> None:
+def test_what_is_answered(path: Path, empty_shop: Shop) -> None:
     """With and without the trailing slash, through raw ASGI and Django, compressed or not: the same."""
     body, expected = case(path)
-    headers = {"authorization": f"ApiKey {shop.sk}"}
+    headers = {"authorization": f"ApiKey {empty_shop.sk}"}
     given = expected["path"].rstrip("/")
     answers = [
         call("POST", given, headers=headers, body=body),
@@ -72,7 +72,7 @@ def test_what_is_answered(path: Path, shop: Shop) -> None:
         call_view("POST", given + "/", headers=headers, body=body),
     ]
     assert [(answer.status, said(answer)) for answer in answers] == [(expected["status"], expected["answer"])] * 4
-    rows = shop.rows()
+    rows = empty_shop.rows()
     something = bool(expected["events"]) or _rejected(dialect_of(expected), body)
     assert [row.dialect for row in rows] == [expected["dialect"]] * (4 if something else 0)
     assert {bytes(row.body) for row in rows} <= {body}
