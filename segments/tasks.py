@@ -14,7 +14,7 @@ from segments.verify import results
 
 BUDGET = 2.0  # seconds a task works before it makes room: a stop never waits longer
 REST = 0.5  # of the time that a round took: what gathers meanwhile shares the fixed cost of the next one's two turns
-LONGEST_REST = 0.02  # seconds
+LONGEST_REST = 0.006  # seconds
 MANY = 150  # batches, profiles and timers in a round that leave no time to rest
 YIELD = 0.02  # seconds between two pages of a backfill while live work waits: its lane is free only there
 
