@@ -87,7 +87,7 @@ class Shop:
         """So many events of each of so many profiles, and the writer's marks."""
         from django.db import connection
 
-        from ingestion import stale
+        from ingestion.applying import stale
         from persona.lib import ids
 
         now = int(time.time() * 1_000)

@@ -2,8 +2,8 @@
 
 from django.db import connection, transaction
 
-from delivery import intake, queue
 from delivery.models import Attempt, Cursor, Destination
+from delivery.sending import intake, queue
 from delivery.services import audit, locked, wake
 from keys.audit import Actor, record
 from keys.models import Project

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from delivery.kinds import TRANSPORTS, URLS
 from delivery.models import Destination, DestinationSettings
+from delivery.sending.kinds import TRANSPORTS, URLS
 from keys.models import Project
 from persona.lib.problems import Problem
 from segments.models import Change, Persona

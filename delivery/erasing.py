@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 
-from ingestion.cursors import Cursor
+from ingestion.applying.cursors import Cursor
 
 DELETE = "delete from delivery_attempt where project_id = %s and profile_id = any(%s)"
 # A receiver of batches may say anything about anybody: what it said of this profile stands with the others' deliveries.

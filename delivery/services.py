@@ -11,7 +11,6 @@ from django.conf import settings as installation
 from django.db import connection, transaction
 from django.utils import timezone
 
-from delivery import messages, queue, turn, wave
 from delivery.checked import (
     checked_kind,
     checked_ops,
@@ -21,9 +20,10 @@ from delivery.checked import (
     checked_url,
     invalid,
 )
-from delivery.kinds import transport_of
 from delivery.models import BY_HAND, Attempt, Cursor, Destination
 from delivery.outgoing import Item
+from delivery.sending import messages, queue, turn, wave
+from delivery.sending.kinds import transport_of
 from delivery.tasks import DELIVER
 from ingestion import log as applied
 from keys import sealed

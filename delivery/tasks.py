@@ -4,7 +4,8 @@ from threading import Event
 
 from celery import shared_task, signals
 
-from delivery import turn, upkeep
+from delivery import upkeep
+from delivery.sending import turn
 
 DELIVER = "delivery.deliver"
 

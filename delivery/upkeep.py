@@ -3,8 +3,8 @@
 from django.conf import settings
 from django.db import connection
 
-from delivery import queue
-from keys import idempotency
+from delivery.sending import queue
+from keys.api import idempotency
 from keys.models import Project
 from persona.lib.clock import MS_PER_DAY
 from persona.lib.log import get_logger

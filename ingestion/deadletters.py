@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from concurrent.futures import Future
 
+from ingestion.accepting.inbox import inbox, unavailable
+from ingestion.accepting.inbox_line import Row
 from ingestion.dialects import DIALECTS
-from ingestion.inbox import inbox, unavailable
-from ingestion.inbox_line import Row
 from ingestion.models import DeadLetter
 from keys.audit import Actor, record
 from keys.models import Project

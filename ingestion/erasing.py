@@ -11,8 +11,8 @@ import msgspec
 from django.conf import settings
 from django.db import transaction
 
-from ingestion.cursors import Cursor, bulk_cursor
-from ingestion.identity import Key
+from ingestion.applying.cursors import Cursor, bulk_cursor
+from ingestion.applying.identity import Key
 
 NOBODY = 0  # in `merged_into`
 SHORTEST = 4  # characters of a trait's text that somebody may have repeated

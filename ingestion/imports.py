@@ -4,7 +4,7 @@ import msgspec
 from django.conf import settings
 from django.db.models import Sum
 
-from ingestion.cursors import bulk_cursor
+from ingestion.applying.cursors import bulk_cursor
 from ingestion.models import AppliedBatch, Batch, DeadLetter, Import
 from keys.models import Project
 from persona.lib.ids import IMPORTED

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 from django.db import connection
 
-from ingestion.arrivals import Arrival
-from ingestion.cursors import Cursor
+from ingestion.applying.arrivals import Arrival
+from ingestion.applying.cursors import Cursor
+from ingestion.applying.outcomes import Outcome
 from ingestion.models import Applied
-from ingestion.outcomes import Outcome
 
 PROPS_BYTES = 1_024  # of an event's properties that are shown
 

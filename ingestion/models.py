@@ -166,7 +166,7 @@ class StaleProfiles(models.Model):
     project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, related_name="+")
     shard = models.SmallIntegerField()
     at = models.BigIntegerField()
-    items = models.BinaryField()  # JSON list of ingestion.stale.Mark
+    items = models.BinaryField()  # JSON list of ingestion.applying.stale.Mark
 
     class Meta:
         managed = False
@@ -179,8 +179,8 @@ class WriterLane(models.Model):
     project = models.OneToOneField(Project, models.DO_NOTHING, db_constraint=False, primary_key=True, related_name="+")
     applied_seq = models.BigIntegerField(default=0)
     watched_until = models.BigIntegerField(default=0)  # somebody looks at the live page until then
-    people_version = models.BigIntegerField(default=0)  # see ingestion.acquaintances
-    judged = models.BooleanField(default=True)  # its turns leave marks, see ingestion.lanes
+    people_version = models.BigIntegerField(default=0)  # see ingestion.applying.acquaintances
+    judged = models.BooleanField(default=True)  # its turns leave marks, see ingestion.applying.lanes
 
     class Meta:
         managed = False

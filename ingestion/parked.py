@@ -1,6 +1,6 @@
 """Batches that could not be applied as a whole, tried again by a person. Audited."""
 
-from ingestion import waiting
+from ingestion.applying import waiting
 from keys.audit import Actor, record
 from keys.models import Project
 

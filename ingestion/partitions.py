@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from django.db import connection, transaction
 
-from ingestion.cursors import Cursor, bulk_cursor, bulk_transaction
+from ingestion.applying.cursors import Cursor, bulk_cursor, bulk_transaction
 from persona.lib.clock import milliseconds
 from persona.lib.log import get_logger
 

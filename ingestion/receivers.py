@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ingestion import lanes, partitions
+from ingestion import partitions
+from ingestion.applying import lanes
 
 
 def project_saved(*, instance: Any, created: bool, **_: object) -> None:

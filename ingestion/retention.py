@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import connection
 
 from ingestion import partitions
-from ingestion.lanes import make_lanes
+from ingestion.applying.lanes import make_lanes
 from ingestion.log import FOREVER
 from keys import uses
 from keys.models import Project

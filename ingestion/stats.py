@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from django.db import connection
 
-from ingestion.activity import HOUR_MS
+from ingestion.applying.activity import HOUR_MS
 from persona.lib.clock import MS_PER_DAY
 
 MOST_TYPES = 100  # of event types in an answer, the most frequent first

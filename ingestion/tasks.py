@@ -8,10 +8,11 @@ from celery import shared_task
 from django.db import Error as DatabaseError
 from prometheus_client import Counter, Histogram
 
-from ingestion import readahead, retention, waiting, writer
-from ingestion.cursors import Cursor, bulk_transaction
-from ingestion.turns import Lane
-from ingestion.waiting import Waiting
+from ingestion import retention
+from ingestion.applying import readahead, waiting, writer
+from ingestion.applying.cursors import Cursor, bulk_transaction
+from ingestion.applying.turns import Lane
+from ingestion.applying.waiting import Waiting
 from persona.lib.log import get_logger, redact
 
 log = get_logger(__name__)

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import connection
 
-from ingestion.arrivals import Arrival
-from ingestion.cursors import Cursor
-from ingestion.identity import Key
+from ingestion.applying.arrivals import Arrival
+from ingestion.applying.cursors import Cursor
+from ingestion.applying.identity import Key
 
 KNOWN = """
 select digest, erased_at, suppressed from ingestion_tombstone where project_id = %s and digest = any(%s)

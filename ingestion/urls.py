@@ -2,9 +2,9 @@
 
 from django.urls import re_path
 
-from ingestion import api
+from ingestion.api import ingest
 
 urlpatterns = [
-    re_path(r"^ingest/?$", api.IngestView.as_view()),
-    re_path(r"^batches/(?P<batch_id>[^/]+)/?$", api.BatchView.as_view()),
+    re_path(r"^ingest/?$", ingest.IngestView.as_view()),
+    re_path(r"^batches/(?P<batch_id>[^/]+)/?$", ingest.BatchView.as_view()),
 ]

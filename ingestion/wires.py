@@ -9,12 +9,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from ingestion import api_stats, browser, edge, webhooks
-from ingestion.api import DoorView
-from ingestion.caller import Headers, Reply
+from ingestion.accepting import browser, edge, webhooks
+from ingestion.accepting.caller import Headers, Reply
+from ingestion.accepting.door import Door
+from ingestion.accepting.handshake import HANDSHAKE
+from ingestion.api import stats
+from ingestion.api.ingest import DoorView
 from ingestion.dialects import Dialect, productgraph, segment, segops
-from ingestion.door import Door
-from ingestion.handshake import HANDSHAKE
 from keys.auth import credential
 from persona.lib import wire
 from persona.lib.problems import Problem
@@ -138,7 +139,7 @@ urlpatterns = [
     *(_route(path, door) for path, door in DOORS.items()),
     re_path(r"^api/auth/session/?$", HandshakeView.as_view()),
     re_path(r"^api/ingestion/shopify/(?P<slug>[^/]+)/?$", ShopifyView.as_view()),
-    re_path(r"^api/ingestion/stats/?$", api_stats.StatsView.as_view()),
-    re_path(r"^api/ingestion/errors/?$", api_stats.ErrorsView.as_view()),
+    re_path(r"^api/ingestion/stats/?$", stats.StatsView.as_view()),
+    re_path(r"^api/ingestion/errors/?$", stats.ErrorsView.as_view()),
     re_path(r"^v1/projects/(?P<key>[^/]+)/settings/?$", SettingsView.as_view()),
 ]

@@ -7,8 +7,8 @@ from concurrent.futures import Future
 import msgspec
 
 from keys import sessions, tokens
+from keys.known.ring import KeyRing
 from keys.principal import Principal
-from keys.ring import KeyRing
 from keys.tokens import Token
 from persona.lib.futures import mapped
 

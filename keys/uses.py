@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from django.db import connection
 
-from keys import sightings
+from keys.known import sightings
+from keys.known.sightings import Sighting
 from keys.models import KeyUse
-from keys.sightings import Sighting
 
 HOUR = 3_600_000  # ms
 HOURS_SHOWN = 24

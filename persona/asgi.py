@@ -12,9 +12,9 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "persona.settings")
 django_application = get_asgi_application()  # sets Django up, which the imports below need
 
-from ingestion.api import INGEST  # noqa: E402 - after the set-up
-from ingestion.inbox import inbox  # noqa: E402 - after the set-up
-from ingestion.pressure import pressure  # noqa: E402 - after the set-up
+from ingestion.accepting.inbox import inbox  # noqa: E402 - after the set-up
+from ingestion.accepting.pressure import pressure  # noqa: E402 - after the set-up
+from ingestion.api.ingest import INGEST  # noqa: E402 - after the set-up
 from ingestion.wires import DOORS  # noqa: E402 - after the set-up
 from persona import errors  # noqa: E402 - after the set-up
 from persona.config import CONFIG  # noqa: E402 - after the set-up

@@ -10,9 +10,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from ingestion.api import DoorView
-from ingestion.caller import Headers, Reply, for_caller
-from ingestion.door import Door
+from ingestion.accepting.caller import Headers, Reply, for_caller
+from ingestion.accepting.door import Door
+from ingestion.api.ingest import DoorView
 from keys.auth import Principal
 from keys.models import ProjectSettings
 from persona import flags

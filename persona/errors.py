@@ -17,7 +17,7 @@ from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
 from ingestion.wires import refused_at
-from keys import tries
+from keys.limits import tries
 from keys.refusals import INVALID, MISSING, refusal
 from persona.lib.log import get_logger
 from persona.lib.problems import Problem, no_such_thing

@@ -9,10 +9,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from keys import services
+from keys.limits.tries import paced
 from keys.models import ApiKey, Project
-from keys.tries import paced
 from keys.visibility import EDITORS, may_change, visible_projects, with_role
-from segments import live
+from segments.pages import arriving
 
 MOST_PROJECTS = 100
 DEEDS = "30/m"  # as on the page of keys
@@ -35,7 +35,7 @@ def quickstart(request: HttpRequest) -> HttpResponse:
         "secret": secret,
         "may_change": changing,
         "origin": request.build_absolute_uri("/")[:-1],
-        "glimpse": live.newest(project.pk) if project else None,
+        "glimpse": arriving.newest(project.pk) if project else None,
         "here": "quickstart",
     }
     return render(request, "quickstart.html", shown)

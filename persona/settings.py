@@ -244,7 +244,7 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses are not verified here
 MFA_TOTP_ISSUER = "Persona"
 MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off
-RATELIMIT_IP_META_KEY = "keys.tries.origin"
+RATELIMIT_IP_META_KEY = "keys.limits.tries.origin"
 LOGIN_URL = "signin"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_HTTPONLY = True
@@ -267,13 +267,13 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 # --- REST ---------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["keys.bodies.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["keys.api.bodies.StrictJSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "keys.access.KeyAuthentication",
-        "keys.access.PersonAuthentication",
+        "keys.api.access.KeyAuthentication",
+        "keys.api.access.PersonAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["keys.access.ProjectPermission"],
+    "DEFAULT_PERMISSION_CLASSES": ["keys.api.access.ProjectPermission"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "persona.errors.api_exception",
     "UNAUTHENTICATED_USER": None,

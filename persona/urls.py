@@ -5,7 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from keys import api_projects
+from keys.api import projects
 from persona import config, docs, errors, pages, quickstart
 from persona.account import signin, tokens
 from persona.health import ingest as ingest_health
@@ -13,10 +13,10 @@ from persona.schema import hooks as schema
 
 urlpatterns = [
     path("", pages.home, name="home"),
-    path("", include("segments.urls")),
-    path("", include("keys.urls")),
-    path("", include("ingestion.page_urls")),
-    path("", include("delivery.page_urls")),
+    path("", include("segments.pages.urls")),
+    path("", include("keys.pages.urls")),
+    path("", include("ingestion.pages.urls")),
+    path("", include("delivery.pages.urls")),
     path("signin/", signin.sign_in, name="signin"),
     path("account/", include("persona.account.urls")),
     path("signout/", LogoutView.as_view(next_page="signin"), name="signout"),
@@ -30,14 +30,14 @@ urlpatterns = [
     re_path(r"^api/auth/token/refresh/?$", tokens.RefreshView.as_view()),
     path("api/v2/pipeline/", include("ingestion.urls")),
     re_path(r"^api/v2/pipeline/config/?$", config.ConfigView.as_view()),
-    path("api/projects/<str:project>/", include("ingestion.api_urls")),
+    path("api/projects/<str:project>/", include("ingestion.api.urls")),
     re_path(r"^api/schema/?$", schema.schema),
     re_path(r"^api/docs/?$", schema.page, name="api-docs"),
-    re_path(r"^api/projects/?$", api_projects.Projects.as_view()),
-    re_path(r"^api/projects/(?P<project>[^/]+)/?$", api_projects.ProjectDetail.as_view()),
-    path("api/projects/<str:project>/", include("keys.api_urls")),
-    path("api/projects/<str:project>/", include("segments.api_urls")),
-    path("api/projects/<str:project>/", include("delivery.api_urls")),
+    re_path(r"^api/projects/?$", projects.Projects.as_view()),
+    re_path(r"^api/projects/(?P<project>[^/]+)/?$", projects.ProjectDetail.as_view()),
+    path("api/projects/<str:project>/", include("keys.api.urls")),
+    path("api/projects/<str:project>/", include("segments.api.urls")),
+    path("api/projects/<str:project>/", include("delivery.api.urls")),
     path("api/projects/<str:project>/", include("persona.api_urls")),
     re_path(r"^docs/(?P<name>[-a-zA-Z0-9_]+)/?$", docs.page, name="docs"),
     path("admin/login/", signin.admin_sign_in),  # before the admin's own

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import msgspec
 from django.conf import settings
 
-from ingestion import lanes, stale
-from ingestion.stale import Mark
+from ingestion.applying import lanes, stale
+from ingestion.applying.stale import Mark
 from segments.cursors import Rows, raw_cursor
 from segments.memberships import Pair
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from psycopg.pq import Format
 
-from ingestion.cursors import Cursor, bulk_cursor
+from ingestion.applying.cursors import Cursor, bulk_cursor
 
 NOW = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
 

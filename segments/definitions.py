@@ -9,8 +9,8 @@ import msgspec
 from django.db.models import F
 from psycopg import Cursor
 
-from ingestion import stale
-from ingestion.stale import Mark
+from ingestion.applying import stale
+from ingestion.applying.stale import Mark
 from keys.models import Project
 from persona.lib.log import get_logger
 from segments import facts, rules

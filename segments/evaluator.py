@@ -11,8 +11,8 @@ from functools import partial
 import msgspec
 from django.db import transaction
 
-from ingestion import stale
-from ingestion.stale import Mark
+from ingestion.applying import stale
+from ingestion.applying.stale import Mark
 from persona.lib import ids
 from persona.lib.log import get_logger
 from segments import changes, claim, cursors, definitions, facts, figures, lookups, memberships, warnings

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from ingestion import stale
-from ingestion.stale import Mark
+from ingestion.applying import stale
+from ingestion.applying.stale import Mark
 from segments import rules
 
 # What made a membership change, as the change log says it.

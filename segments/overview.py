@@ -9,9 +9,10 @@ from django.db.models import Q
 
 from keys.models import Project
 from persona.lib.clock import MS_PER_HOUR
-from segments import warnings, words
+from segments import warnings
 from segments.insight import reading
 from segments.models import Persona, PersonaHour
+from segments.wording import words
 
 HOURS = 24
 TONES = {"live": "good", "backfilling": "info", "paused": "warn", "draft": "hollow", "error": "bad"}

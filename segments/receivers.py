@@ -6,7 +6,7 @@ from django.db import connection
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
-from ingestion import lanes
+from ingestion.applying import lanes
 from ingestion.signals import accepted
 from keys.models import Project
 from segments import publisher, rejudging

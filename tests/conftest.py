@@ -11,10 +11,10 @@ from django.core.cache import cache
 from django.db import connection, connections
 from pytest_django import Settings
 
-from ingestion.inbox import inbox
-from keys import charging
+from ingestion.accepting.inbox import inbox
 from keys.auth import ring
-from keys.limits import Limiter
+from keys.limits import charging
+from keys.limits.buckets import Limiter
 from keys.models import Member, Project
 from tests import postgres
 from tests.waiting import DEADLINE

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from delivery import api_urls as delivery_urls
-from ingestion import api_urls as letter_urls
-from keys import api_urls as key_urls
+from delivery.api import urls as delivery_urls
+from ingestion.api import urls as letter_urls
 from keys import refusals
+from keys.api import urls as key_urls
 from persona import api_urls as top_urls
 from persona import docs
-from segments import api_urls
+from segments.api import urls
 from tests import documented
 from tests.documented import ROOT
 
@@ -85,7 +85,7 @@ def test_every_route_of_the_management_api_has_a_heading() -> None:
 def routes() -> Iterator[tuple[str, str]]:
     """Methods and addresses below /api/projects/{project}/, and those of projects themselves."""
     yield from (("GET", "/api/projects"), ("POST", "/api/projects"), ("GET", "/api/projects/{project}"))
-    rooms = (api_urls, letter_urls, key_urls, delivery_urls, top_urls)
+    rooms = (urls, letter_urls, key_urls, delivery_urls, top_urls)
     for route in (route for room in rooms for route in room.urlpatterns):
         view = route.callback.view_class  # as_view puts it there
         address = re.sub(r"\(\?P<(\w+)>[^)]*\)|<\w+:(\w+)>", r"{\1\2}", str(route.pattern))

@@ -9,13 +9,13 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from keys.limits.tries import paced
 from keys.models import Invitation, Member, Project
+from keys.pages.showing import project_shown
 from keys.people import invitations, mail, members
 from keys.people.forms import ROLES, InviteForm, NewPersonForm, RoleForm
 from keys.people.links import link
 from keys.people.visitor import person
-from keys.showing import project_shown
-from keys.tries import paced
 from keys.visibility import manages, owner_form, project_page
 from persona.lib.problems import Problem
 

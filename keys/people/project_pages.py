@@ -14,11 +14,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from keys import services
+from keys.limits.tries import paced
 from keys.models import AuditEntry, Project, SettingsVersion
 from keys.people.forms import NewProjectForm, SettingsForm, filled
 from keys.people.visitor import person
 from keys.project_settings import change_settings, require_unchanged, settings_etag
-from keys.tries import paced
 from keys.visibility import owner_form
 from persona.lib.problems import Problem
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
-from keys import tries
+from keys.limits import tries
 
 NAME = "persona.account.signin.tried_name"  # django-ratelimit imports it
 # Tries a minute from one address, and for one name from wherever they come.

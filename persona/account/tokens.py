@@ -17,8 +17,9 @@ from rest_framework_simplejwt.serializers import TokenObtainPairSerializer, Toke
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
-from keys import refusals, tries
-from keys.bodies import LabeledAnyhow
+from keys import refusals
+from keys.api.bodies import LabeledAnyhow
+from keys.limits import tries
 from keys.refusals import refusal
 from persona.account.signin import RATES
 from persona.lib.problems import Problem

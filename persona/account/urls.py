@@ -13,7 +13,7 @@ from django.urls import path, re_path
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
-from keys.tries import Limited, paced
+from keys.limits.tries import Limited, paced
 from persona.account import pages as account_pages
 from persona.account.signin import RATES
 

@@ -9,10 +9,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from ingestion import heartbeat
-from ingestion.api import DoorView
-from ingestion.caller import Headers
+from ingestion.accepting.caller import Headers
+from ingestion.accepting.door import Door
+from ingestion.api.ingest import DoorView
 from ingestion.dialects import segops
-from ingestion.door import Door
 from persona.health import readiness
 from persona.health.readiness import Readiness
 from persona.lib.wire import Answer

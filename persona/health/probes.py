@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from ingestion import pressure
-from ingestion.caller import Headers, Reply
-from ingestion.door import Door
+from ingestion.accepting import pressure
+from ingestion.accepting.caller import Headers, Reply
+from ingestion.accepting.door import Door
 from persona.health import readiness
 from persona.health.readiness import Readiness
 from persona.lib.futures import then

@@ -16,10 +16,10 @@ import msgspec
 from django.db import connection, transaction
 
 from ingestion import imports
+from ingestion.accepting.inbox import inbox
+from ingestion.accepting.inbox_line import Row
 from ingestion.dialects import pipeline
 from ingestion.imports import Fate
-from ingestion.inbox import inbox
-from ingestion.inbox_line import Row
 from keys import audit
 from keys.models import Project
 from persona.importing.mapping import Map

@@ -11,14 +11,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ingestion import tombstones
-from ingestion.cursors import bulk_transaction
+from ingestion.applying.cursors import bulk_transaction
+from ingestion.applying.identity import Key
 from ingestion.events import ID_LENGTH
-from ingestion.identity import Key
 from ingestion.models import Alias, Profile
-from keys.access import actor_of
-from keys.api import ProjectView, body_as, next_page, page_from, paged, whole_number
+from keys.api.access import actor_of
+from keys.api.idempotency import idempotent
+from keys.api.views import ProjectView, body_as, next_page, page_from, paged, whole_number
 from keys.audit import record
-from keys.idempotency import idempotent
 from keys.models import AuditEntry
 from persona.lib.clock import milliseconds, rfc3339
 from persona.lib.problems import Problem, no_such_thing

@@ -11,7 +11,7 @@ import msgspec
 from delivery import erasing as deliveries
 from ingestion import erasing as events
 from ingestion import tombstones
-from ingestion.cursors import bulk_transaction
+from ingestion.applying.cursors import bulk_transaction
 from ingestion.models import Profile
 from keys.audit import Actor, record
 from keys.models import AuditEntry, Project

@@ -7,7 +7,7 @@ import msgspec
 from asgiref.sync import sync_to_async
 from django.db import connection
 
-from ingestion.cursors import bulk_cursor
+from ingestion.applying.cursors import bulk_cursor
 from ingestion.erasing import Found, found
 from ingestion.models import Alias, EventName, Profile
 from keys.models import Project

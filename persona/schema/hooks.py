@@ -59,7 +59,7 @@ class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its registration has no types
     """A secret key of the project."""
 
-    target_class = "keys.access.KeyAuthentication"
+    target_class = "keys.api.access.KeyAuthentication"
     name = "key"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 class PersonScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # its registration has no types
     """The token of a person."""
 
-    target_class = "keys.access.PersonAuthentication"
+    target_class = "keys.api.access.PersonAuthentication"
     name = "person"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:

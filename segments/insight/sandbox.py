@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ingestion import traits
+from ingestion.applying import traits
 from ingestion.dialects import pipeline
 from ingestion.events import Event, Json
 from ingestion.models import DedupeKey, Profile

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from ingestion.caller import Headers
-from ingestion.door import Door
+from ingestion.accepting.caller import Headers
+from ingestion.accepting.door import Door
 from persona.lib.clock import rfc3339
 from persona.lib.problems import Problem
 from persona.lib.wire import Answer, problem_answer

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from ingestion.door import SAFE
+from ingestion.accepting.door import SAFE
 from persona.lib import sse, wire
 from persona.lib.log import get_logger
 from persona.lib.problems import Problem

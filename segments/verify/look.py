@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from ingestion import stale
+from ingestion.applying import stale
 from segments import cursors, definitions, facts, memberships, warnings
 from segments.cursors import Rows
 from segments.definitions import Definition, Definitions

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
-from delivery import turn
 from delivery.models import Destination
+from delivery.sending import turn
 from keys.models import AuditEntry, Project
 from keys.services import issue_key
 from tests.api.conftest import Api

@@ -12,9 +12,10 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.db import connection
 
-from delivery import intake, services
+from delivery import services
 from delivery.models import Attempt, Cursor, Destination
-from delivery.queue import clock
+from delivery.sending import intake
+from delivery.sending.queue import clock
 from ingestion.models import Alias, Batch, DeadLetter
 from keys.models import AuditEntry, Project
 from keys.services import issue_key

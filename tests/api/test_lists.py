@@ -8,9 +8,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from delivery import intake, reading, services
+from delivery import reading, services
 from delivery.models import Destination
-from delivery.queue import clock
+from delivery.sending import intake
+from delivery.sending.queue import clock
 from ingestion.models import Batch
 from keys.models import Project
 from keys.services import issue_key

@@ -5,8 +5,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
-from keys import charging
-from keys.limits import Limiter
+from keys.limits import charging
+from keys.limits.buckets import Limiter
 from keys.models import Project
 from keys.services import issue_key
 from tests.api.conftest import Api

@@ -13,7 +13,7 @@ from django.db.models import F
 from pytest_django import Settings
 
 from delivery.models import Destination
-from keys import idempotency
+from keys.api import idempotency
 from keys.models import AuditEntry, IdempotencyKey, Project
 from keys.services import issue_key
 from tests.api.conftest import Api

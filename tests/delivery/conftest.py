@@ -9,8 +9,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from pytest_django import Settings
 
-from delivery import queue, services, turn
+from delivery import services
 from delivery.models import Attempt, Destination
+from delivery.sending import queue, turn
 from keys.models import Project
 from tests.delivery.receiver import Receiver, receiver
 from tests.ingestion.applying import put, track

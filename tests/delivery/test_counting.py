@@ -9,7 +9,7 @@ from django.test import Client
 from prometheus_client import REGISTRY
 from pytest_django import Settings
 
-from delivery import turn
+from delivery.sending import turn
 from keys.models import Project
 from tests.delivery.conftest import deliver, visit, waiting_at, webhook
 from tests.delivery.receiver import Receiver, answer

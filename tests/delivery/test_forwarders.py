@@ -7,9 +7,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from delivery import queue, services, turn
+from delivery import services
 from delivery.models import Attempt, Cursor, Destination
 from delivery.outgoing import Happened, Item, Target
+from delivery.sending import queue, turn
 from delivery.transports import mixpanel as transport
 from ingestion import retention
 from ingestion.models import Applied, WriterLane

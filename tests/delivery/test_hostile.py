@@ -19,8 +19,8 @@ from django.contrib.auth.models import User
 from django.db import connection
 from pytest_django import Settings
 
-from delivery import intake, queue, turn, wave
 from delivery.models import Destination
+from delivery.sending import intake, queue, turn, wave
 from keys.models import Project
 from persona.lib import outbound
 from persona.lib.addresses import is_public

@@ -4,7 +4,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from delivery import turn, upkeep
+from delivery import upkeep
+from delivery.sending import turn
 from keys.models import Project
 from persona.lib.clock import MS_PER_DAY
 from tests.delivery.conftest import deliveries, visit, webhook

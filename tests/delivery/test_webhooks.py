@@ -9,8 +9,9 @@ import stripe
 from django.contrib.auth.models import User
 from django.db import connection
 
-from delivery import again, intake, queue, schedule, services, turn
+from delivery import again, services
 from delivery.models import Cursor, Destination
+from delivery.sending import intake, queue, schedule, turn
 from keys import sealed
 from keys.models import Project
 from segments.models import Change

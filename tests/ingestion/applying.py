@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from django.db import connection
 
-from ingestion import stale, tasks
+from ingestion import tasks
+from ingestion.applying import stale
 from ingestion.models import Alias, AppliedBatch, Batch, DeadLetter, Event, EventName, Profile, StaleProfiles
 from keys.models import Project
 from persona.lib import ids

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
-from ingestion.inbox import inbox
+from ingestion.accepting.inbox import inbox
 from ingestion.models import Batch
 from ingestion.signals import accepted
 from keys.auth import ring

@@ -10,9 +10,9 @@ import pytest
 from django.conf import LazySettings
 from django.db import connection, connections
 
-from ingestion import inbox as inbox_room
-from ingestion.inbox import Inbox
-from ingestion.inbox_line import Row
+from ingestion.accepting import inbox as inbox_room
+from ingestion.accepting.inbox import Inbox
+from ingestion.accepting.inbox_line import Row
 from ingestion.signals import accepted
 from keys.models import Project
 from persona.lib.futures import Promise
@@ -157,7 +157,7 @@ def test_a_lost_connection_is_made_again(inbox: Inbox, shop: Shop) -> None:
 def test_a_database_that_is_away(
     inbox: Inbox, shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "ingestion.inbox")
+    caplog.set_level("INFO", "ingestion.accepting.inbox")
     with monkeypatch.context() as away:
         away.setitem(connections.settings["default"], "PORT", "1")
         assert code(inbox.put(row(shop.project, "b_1"))) == "ingest.unavailable"

@@ -3,8 +3,8 @@
 import asyncio
 import threading
 
-from ingestion.caller import Headers, Reply, for_caller
-from ingestion.door import Door
+from ingestion.accepting.caller import Headers, Reply, for_caller
+from ingestion.accepting.door import Door
 from keys.auth import Principal
 from persona.lib.wire import Answer, problem_answer
 from tests.ingestion.calling import Shop, db, shop, way_in

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from ingestion import acquaintances, erasing
-from ingestion.cursors import bulk_transaction
+from ingestion import erasing
+from ingestion.applying import acquaintances
+from ingestion.applying.cursors import bulk_transaction
 from ingestion.models import Event, EventName, Profile, WriterLane
 from keys.models import Project
 from tests.ingestion.applying import (

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from ingestion import stale, tasks, waiting
+from ingestion import tasks
+from ingestion.applying import stale, waiting
+from ingestion.applying.names import NAMES_MOST, PUBLIC_MOST
 from ingestion.models import AppliedBatch, Batch, DeadLetter, DedupeKey, Event, EventName, Profile, StaleProfiles
-from ingestion.names import NAMES_MOST, PUBLIC_MOST
 from keys.models import Project
 from keys.services import issue_key
 from persona.lib import ids

@@ -7,10 +7,11 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 from pytest_django import Settings
 
-from ingestion import tasks, waiting, writer
-from ingestion.cursors import bulk_transaction
+from ingestion import tasks
+from ingestion.applying import waiting, writer
+from ingestion.applying.cursors import bulk_transaction
+from ingestion.applying.turns import Lane
 from ingestion.models import Alias, AppliedBatch, Batch, DeadLetter, DedupeKey, Event, EventName, Profile, StaleProfiles
-from ingestion.turns import Lane
 from keys.models import Project
 from persona.lib import ids
 from persona.lib.clock import rfc3339

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from ingestion import stale
+from ingestion.applying import stale
 from ingestion.models import Event, Profile
 from keys.models import Project
 from tests.ingestion.applying import (

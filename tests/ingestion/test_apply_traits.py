@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from ingestion import stale, traits
+from ingestion.applying import stale, traits
 from ingestion.events import TRAITS_BYTES
 from ingestion.models import Profile
 from keys.models import Project

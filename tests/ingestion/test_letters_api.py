@@ -5,7 +5,7 @@ import pytest
 from django.test import Client
 
 from ingestion import tasks
-from ingestion.api_letters import DOWNLOAD_BYTES
+from ingestion.api.letters import DOWNLOAD_BYTES
 from ingestion.models import Batch, DeadLetter
 from keys.models import AuditEntry, Project
 from keys.services import issue_key
@@ -113,7 +113,7 @@ def test_a_file_of_them(project: Project, api: Client) -> None:
 def test_many_at_once(project: Project, other_project: Project, api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names beyond the limit, which was raised meanwhile; an id of another project's letter is passed over."""
     with monkeypatch.context() as patch:
-        patch.setattr("ingestion.names.NAMES_MOST", 1)
+        patch.setattr("ingestion.applying.names.NAMES_MOST", 1)
         apply_events(project, *(track(f"e{n}") for n in range(4)))
     bad(other_project)
     numbers = [str(letter.pk) for letter in DeadLetter.objects.order_by("id")]

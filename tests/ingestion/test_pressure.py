@@ -12,11 +12,11 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
-from ingestion import pressure as pressure_room
-from ingestion import readers as readers_room
+from ingestion.accepting import pressure as pressure_room
+from ingestion.accepting import readers as readers_room
+from ingestion.accepting.pressure import Pressure, pressure, waiting_bytes
+from ingestion.accepting.readers import AT_ONCE, Readers, size_of
 from ingestion.dialects import pipeline
-from ingestion.pressure import Pressure, pressure, waiting_bytes
-from ingestion.readers import AT_ONCE, Readers, size_of
 from persona.lib.problems import Problem
 from tests.ingestion.calling import EVENT, Shop, call, db, shop, way_in
 from tests.waiting import DEADLINE as PATIENCE

@@ -2,7 +2,7 @@
 
 from pytest_django import Settings
 
-from keys import charging
+from keys.limits import charging
 from tests.ingestion.calling import EVENT, Shop, db, shop, way_in
 from tests.keys.test_leases import server, url
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import redis
 
-from keys import leases as leases_room
-from keys.leases import FAILED_OPEN, Leases
-from keys.limits import Verdict
+from keys.limits import leases as leases_room
+from keys.limits.buckets import Verdict
+from keys.limits.leases import FAILED_OPEN, Leases
 from tests.keys.test_limits import Clock, principal
 from tests.stack import free_port, wait_for
 from tests.waiting import DEADLINE as PATIENCE

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from pytest_django import Settings
 
-from keys.limits import Limiter, Verdict
+from keys.limits.buckets import Limiter, Verdict
 from keys.models import ProjectSettings
 from keys.principal import Principal
 

@@ -9,9 +9,10 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from keys import memory, tokens
+from keys import tokens
 from keys.auth import KeyRing
 from keys.auth import ring as process_ring
+from keys.known import memory
 from keys.models import ApiKey, Project
 from keys.principal import Line, Snapshot
 from keys.services import issue_key, revoke_key, rotate_key

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from keys.sightings import CHARACTERS, EVERY, Sightings, used_by
+from keys.known.sightings import CHARACTERS, EVERY, Sightings, used_by
 from tests.keys.test_limits import principal
 
 

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from keys.access import actor_of, project_of
+from keys.api.access import actor_of, project_of
 
 
 class Things(APIView):

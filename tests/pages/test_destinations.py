@@ -11,10 +11,10 @@ from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
 
-from delivery import turn
-from delivery.lines import PAGE
 from delivery.models import BY_HAND, Attempt, Cursor, Destination
-from delivery.settle import pause
+from delivery.pages.lines import PAGE
+from delivery.sending import turn
+from delivery.sending.settle import pause
 from keys.models import AuditEntry, Member, Project
 from tests.delivery.conftest import deliver, visit, webhook
 from tests.delivery.receiver import Receiver, answer, receiver, reset

@@ -9,8 +9,9 @@ from django.core.cache import cache
 from django.test import Client
 
 from keys.models import Project
-from segments import changes, downloads, upkeep
+from segments import changes, upkeep
 from segments.models import Persona, PersonaHour
+from segments.pages import downloads
 from tests.ingestion import applying
 from tests.pages import rows
 from tests.pages.streams import fetched

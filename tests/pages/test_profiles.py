@@ -10,7 +10,7 @@ from django.test import Client
 from ingestion.models import Profile
 from keys.models import Project
 from persona.lib.clock import rfc3339
-from segments import reason_tree, words
+from segments.wording import reason_tree, words
 from tests.ingestion import applying
 from tests.pages import rows
 from tests.pages.test_editor import RULES

@@ -6,8 +6,9 @@ import re
 import pytest
 from django.test import Client
 
-from ingestion import retention, spans
+from ingestion import retention
 from ingestion.models import EventMinute
+from ingestion.pages import spans
 from keys.models import Project
 from persona.lib import charts
 from tests.ingestion import applying

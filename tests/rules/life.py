@@ -6,7 +6,7 @@ The oracle looks at all that was ever received.
 import random
 from functools import partial
 
-from ingestion.stale import MERGED, TRAITS, Mark
+from ingestion.applying.stale import MERGED, TRAITS, Mark
 from segments.judge import Current, Verdict, judge, stands
 from segments.rules import Compiled, Facts, compile_rule, gate, parse
 from tests.rules import make

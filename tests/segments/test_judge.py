@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ingestion import stale
-from ingestion.stale import Mark
+from ingestion.applying import stale
+from ingestion.applying.stale import Mark
 from segments.judge import DEFINITION, EVENT, MERGE, TIME, TRAIT, Current, Verdict, judge
 from segments.rules import INF
 

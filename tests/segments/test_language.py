@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from ingestion import stale
+from ingestion.applying import stale
+from ingestion.applying.stale import Mark
 from ingestion.models import EventName
-from ingestion.stale import Mark
 from keys.models import Project
 from persona.lib.clock import rfc3339
 from segments import cursors, definitions

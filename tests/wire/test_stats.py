@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 
 from ingestion import stats
-from ingestion.activity import HOUR_MS
+from ingestion.applying.activity import HOUR_MS
 from keys.models import Member, Project
 from keys.services import issue_key
 from persona.lib.clock import MS_PER_DAY
