@@ -112,8 +112,12 @@ def test_no_task_may_outlive_its_message() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_shall_stop_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker, "_waiters", [])
-    listens = {**broker.transport_options(), "use_notify": True, "polling_interval": 600.0}
-    with Connection("pgmq://test", transport_options=listens) as worker:
+    options = broker.transport_options()
+    listens = {**options, "use_notify": True, "polling_interval": 600.0}
+    with (
+        Connection("pgmq://test", transport_options=listens) as worker,
+        Connection("pgmq://test", transport_options=options) as other,
+    ):
         taken = worker.SimpleQueue("live", no_ack=True)
         taken.clear()
         ended = threading.Event()
@@ -129,9 +133,8 @@ def test_a_worker_that_shall_stop_waits_for_nothing(monkeypatch: pytest.MonkeyPa
         broker.leave()
         assert ended.wait(DEADLINE)
         thread.join()
-        app.send_task("segments.sweep")  # which is left for another
+        app.send_task("segments.sweep", connection=other)
         with pytest.raises(TimeoutError):
             worker.drain_events(timeout=600)
-    broker._waiters.clear()
-    with Connection("pgmq://test", transport_options=broker.transport_options()) as other:
-        assert other.SimpleQueue("live", no_ack=True).get(timeout=10).headers["task"] == "segments.sweep"
+        broker._waiters.clear()  # of this process: the other one lives in another
+        assert other.SimpleQueue("live", no_ack=True).get(timeout=DEADLINE).headers["task"] == "segments.sweep"
