@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from ingestion import erasing
 from ingestion.applying import acquaintances
@@ -56,6 +56,17 @@ def test_what_was_learned_over_a_lost_connection_is_asked_for_again(project: Pro
     apply_events(project, track(userId="alice", messageId="2"))
     memory = acquaintances._memories[project.pk]
     assert [known.shard for known in memory.by_id.values()] == [7]
+
+
+def test_what_a_turn_that_fails_made_of_people_is_forgotten(project: Project) -> None:
+    apply_events(project, track(userId="alice"))
+    turn = (track(userId="alice", anonymousId="a", messageId="2"), track(userId="bob", messageId="3"))
+    with transaction.atomic():
+        apply_events(project, *turn)
+        transaction.set_rollback(True)
+    apply_events(project, *turn)
+    assert profile_of(project, "anon", "a").pk == profile_of(project, "user", "alice").pk
+    assert Event.objects.filter(project=project, profile_id=profile_of(project, "user", "bob").pk).count() == 1
 
 
 def test_the_erased_are_forgotten(project: Project) -> None:
