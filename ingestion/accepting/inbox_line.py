@@ -17,6 +17,7 @@ from psycopg import pq
 from psycopg.errors import error_from_result
 
 STATEMENT_MS = 10_000  # one that takes longer is not going to end
+ANSWER = STATEMENT_MS / 1_000 + 2  # seconds; a server that has not even refused by then is lost
 DATA = (psycopg.DataError, psycopg.IntegrityError)  # the rows are at fault, not the connection
 
 # In PostgreSQL's binary format a row is the number of its columns, then each behind its length; none has length -1.
@@ -69,6 +70,7 @@ class Line:
     def __init__(self) -> None:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._sent: Sent | None = None  # resolved by the answer to what was sent last
+        self._deadline: asyncio.TimerHandle | None = None  # of that answer
         self._rows = b""  # until the server waits for them
         self._result: pq.abc.PGresult | None = None
 
@@ -116,6 +118,7 @@ class Line:
 
     def _send(self, rows: bytes) -> Sent:
         sent = self._sent = self._loop.create_future()
+        self._deadline = self._loop.call_later(ANSWER, self.close)
         self._rows, self._result = rows, None
         try:
             self._line().send_query(COPY)
@@ -140,6 +143,8 @@ class Line:
         """The socket has something: the answer, or the news that the server is gone."""
         line = self._line()
         try:
+            line.consume_input()
+            # Again: the first may have found the last words of the server, and libuv tells of an error only once.
             line.consume_input()
             while self._sent is not None and not line.is_busy():
                 result = line.get_result()
@@ -169,6 +174,8 @@ class Line:
 
     def _end(self, error: psycopg.Error | None = None) -> None:
         sent, self._sent, self._result = self._sent, None, None
+        if self._deadline is not None:
+            self._deadline.cancel()
         if sent is None or sent.done():
             return
         if error is None:

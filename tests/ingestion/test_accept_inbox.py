@@ -1,18 +1,22 @@
 """The inbox itself: durable before it says so, many to a commit, bounded, and nobody is ever left waiting."""
 
+import asyncio
 import os
+import select
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
+import uvloop
 from django.conf import LazySettings
 from django.db import connection, connections
 
 from ingestion.accepting import inbox as inbox_room
+from ingestion.accepting import inbox_line
 from ingestion.accepting.inbox import Inbox
-from ingestion.accepting.inbox_line import Row
+from ingestion.accepting.inbox_line import Line, Row, encoded
 from ingestion.signals import accepted
 from keys.models import Project
 from persona.lib.futures import Promise
@@ -152,6 +156,47 @@ def test_a_lost_connection_is_made_again(inbox: Inbox, shop: Shop) -> None:
         assert cursor.rowcount > 0
     inbox.put(row(shop.project, "b_2")).result(PATIENCE)
     assert [found.batch_id for found in shop.rows()] == ["b_1", "b_2"]
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_server_that_ends_with_unread_bytes(new_loop: Callable[[], asyncio.AbstractEventLoop], shop: Shop) -> None:
+    """Its last words and the reset of the connection come at once: a loop may tell of both with a single event."""
+    rows = encoded([row(shop.project, "b_1")])
+
+    async def write() -> None:
+        own = Line()
+        await own.written(rows)
+        with lock_table():
+            sent = own.send(rows)
+            end_server(own._socket)
+        await asyncio.wait_for(own.written(encoded([row(shop.project, "b_2")]), sent), PATIENCE)
+        own.close()
+
+    def end_server(fd: int) -> None:
+        """That of the line, while it waits for the table. The loop sees nothing of it before it is gone."""
+        its = "from pg_stat_activity where datname = current_database() and query ilike 'copy ingestion_batch%'"
+        with line() as other:
+            other.autocommit = True
+            until(lambda: other.execute(f"select 1 {its} and wait_event_type = 'Lock'").fetchone(), "it to wait")
+            os.write(fd, b"more than it will ever read")
+            other.execute(f"select pg_terminate_backend(pid) {its}")
+        end = select.poll()
+        end.register(fd, 0)
+        assert end.poll(PATIENCE * 1_000) == [(fd, select.POLLHUP | select.POLLERR)]
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(write())
+    assert [found.batch_id for found in shop.rows()] == ["b_1", "b_2"]
+
+
+def test_a_server_that_says_nothing_is_given_up(inbox: Inbox, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    holder = lock_table()
+    with monkeypatch.context() as impatient:
+        impatient.setattr(inbox_line, "ANSWER", 0.05)
+        assert code(inbox.put(row(shop.project, "b_1"))) == "ingest.unavailable"
+    holder.close()
+    inbox.put(row(shop.project, "b_2")).result(PATIENCE)
+    assert [found.batch_id for found in shop.rows()] == ["b_2"]
 
 
 def test_a_database_that_is_away(
