@@ -1,106 +1,106 @@
-"""The reference pages of docs/ as the product shows them. `type` in a problem document leads to a heading here.
+"""The documentation as the product shows it, open to everybody: programs that are refused lead here.
 
-It reads what our own pages use and no more: headings, paragraphs, lists, tables, code. Everything is escaped first.
+`/docs/` is docs/README.md, `/docs/errors` a page of docs/reference (the `type` of a problem document leads to a heading
+there), `/docs/guide/people` one of another folder.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from textwrap import dedent
+from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
-REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
-
-_BLOCK = re.compile(
-    r"^```[a-z]*\n(?P<fenced>.*?)\n```$|(?P<indented>(?:^ {4}[^\n]*\n+)+)|(?P<text>(?:^[^\n]+\n?)+)",
-    re.DOTALL | re.MULTILINE,
-)
-_HEADING = re.compile(r"(#{1,3}) (.+)")
-_ROW_OF_DASHES = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
-_CODE = re.compile(r"(`[^`]+`)")
-_BOLD = re.compile(r"\*\*([^*]+)\*\*")
-_LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
-_TARGET = re.compile(r"(?:([a-z-]+)\.md)?(#[\w.-]+)?")
+FOLDER = Path(__file__).resolve().parent.parent / "docs"
+FOLDERS = {"": "reference", "guide/": "guide", "operations/": "operations"}  # by what stands before the name
 
 
 @require_safe
-def page(request: HttpRequest, name: str) -> HttpResponse:
-    """A page of docs/reference, open to everybody: programs that are refused lead here."""
-    if name not in {path.stem for path in REFERENCE.glob("*.md")}:
+def page(request: HttpRequest, name: str = "") -> HttpResponse:
+    """One of `pages`."""
+    path = pages().get(name)
+    if path is None:
         raise Http404
-    text = (REFERENCE / f"{name}.md").read_text()
-    return render(request, "docs.html", {"title": text.partition("\n")[0].removeprefix("# "), "text": html(text)})
+    title, text = _shown(path)
+    return render(request, "docs.html", {"title": title, "text": text, "name": name})
 
 
-def html(text: str) -> SafeString:
-    """A page as HTML. The anchor of a heading is that of GitHub, but keeps dots: error codes are headings too."""
-    return mark_safe("\n".join(_KINDS[str(found.lastgroup)](found[0]) for found in _BLOCK.finditer(text)))  # noqa: S308 - its parts are escaped
+@cache
+def pages() -> dict[str, Path]:
+    """All that are shown, by what follows `/docs/` in their addresses."""
+    found = {f"{before}{path.stem}": path for before, name in FOLDERS.items() for path in (FOLDER / name).glob("*.md")}
+    return {"": FOLDER / "README.md", **found}
+
+
+def html(text: str, path: Path) -> SafeString:
+    """What is written at `path`, as HTML. All HTML in it is text. A link to what is not shown stays words."""
+    reader = _reader()
+    tokens = reader.parse(text)
+    for token, content in pairwise(tokens):
+        if token.type == "heading_open":
+            token.attrSet("id", anchor(content.content))
+    for token in tokens:
+        if token.children:
+            token.children = _linked(token.children, path)
+    return mark_safe(str(reader.renderer.render(tokens, reader.options, {})))  # noqa: S308 - the reader escapes
 
 
 def anchor(heading: str) -> str:
+    """That of GitHub, but with its dots: error codes are headings too."""
     return re.sub(r"[^\w. -]", "", heading.strip().lower()).replace(" ", "-")
 
 
-def _block(text: str) -> str:
-    lines = text.rstrip().split("\n")
-    if heading := _HEADING.fullmatch(lines[0]):
-        level = len(heading[1])
-        return f'<h{level} id="{escape(anchor(heading[2]))}">{_inline(heading[2])}</h{level}>'
-    if len(lines) > 1 and _ROW_OF_DASHES.fullmatch(lines[1]):
-        return _table(lines[0], lines[2:])
-    if lines[0].startswith("- "):
-        items = "\n".join(lines).removeprefix("- ").split("\n- ")
-        return f"<ul>{''.join(f'<li>{_inline(item)}</li>' for item in items)}</ul>"
-    return f"<p>{_inline(' '.join(lines))}</p>"
+@cache
+def _shown(path: Path) -> tuple[str, SafeString]:
+    """Its title and its HTML."""
+    text = path.read_text()
+    return text.partition("\n")[0].removeprefix("# "), html(text, path)
 
 
-def _table(titles: str, rows: list[str]) -> str:
-    head, *body = (_row(line, "td" if place else "th") for place, line in enumerate([titles, *rows]))
-    return (
-        '<div class="card"><div class="table-wrap"><table class="table">'
-        f"<thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div></div>"
-    )
+@cache
+def _reader() -> MarkdownIt:
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    rules = {
+        "table_open": lambda *_: '<div class="card"><div class="table-wrap"><table class="table">',
+        "table_close": lambda *_: "</table></div></div>",
+        "fence": _code,
+        "code_block": _code,
+    }
+    for name, rule in rules.items():
+        reader.add_render_rule(name, lambda _, *given, rule=rule: rule(*given))
+    return reader
 
 
-def _row(line: str, tag: str) -> str:
-    cells = (_inline(cell.strip()) for cell in line.strip()[1:-1].split(" | "))
-    return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in cells)}</tr>"
+def _code(tokens: Sequence[Token], place: int, *_: Any) -> str:
+    return f'<pre class="code" tabindex="0">{escape(tokens[place].content.rstrip())}</pre>'
 
 
-def _fenced(text: str) -> str:
-    return _pre(text.partition("\n")[2].rpartition("\n")[0])
+def _linked(tokens: Sequence[Token], path: Path) -> list[Token]:
+    """Links between pages lead to their addresses here; of the others nothing is left but their words."""
+    kept, leads = [], False
+    for token in tokens:
+        if token.type == "link_open":
+            address = _address(str(token.attrGet("href")), path)
+            leads = address is not None
+            token.attrs = {"href": address or ""}
+        if leads or token.type not in ("link_open", "link_close"):
+            kept.append(token)
+    return kept
 
 
-def _pre(code: str) -> str:
-    return f'<pre class="code" tabindex="0">{escape(code)}</pre>'
-
-
-def _inline(text: str) -> str:
-    """Code is left as it is; elsewhere bold words and links."""
-    parts = _CODE.split(text)
-    return "".join(f"<code>{escape(part[1:-1])}</code>" if part[:1] == "`" else _words(part) for part in parts)
-
-
-def _words(text: str) -> str:
-    return _LINK.sub(_linked, _BOLD.sub(r"<strong>\1</strong>", str(escape(text))))
-
-
-def _linked(found: re.Match[str]) -> str:
-    """A link within these pages; what leads elsewhere in the repository stays words."""
-    target = _TARGET.fullmatch(found[2])
-    if target is None:
-        return found[1]
-    address = f"/docs/{target[1]}" if target[1] else ""
-    return f'<a href="{address}{target[2] or ""}">{found[1]}</a>'
-
-
-_KINDS: dict[str, Callable[[str], str]] = {
-    "fenced": _fenced,
-    "indented": lambda text: _pre(dedent(text).rstrip()),
-    "text": _block,
-}
+def _address(target: str, path: Path) -> str | None:
+    """Of a page, as it is called in the one at `path`; None when it is not shown."""
+    name, hash_, heading = target.partition("#")
+    if not name:
+        return target
+    there = (path.parent / name).resolve()
+    found = next((name for name, each in pages().items() if each == there), None)
+    return None if found is None else f"/docs/{found}{hash_}{heading}"

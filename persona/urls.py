@@ -39,7 +39,8 @@ urlpatterns = [
     path("api/projects/<str:project>/", include("segments.api.urls")),
     path("api/projects/<str:project>/", include("delivery.api.urls")),
     path("api/projects/<str:project>/", include("persona.api_urls")),
-    re_path(r"^docs/(?P<name>[-a-zA-Z0-9_]+)/?$", docs.page, name="docs"),
+    re_path(r"^docs/?$", docs.page),
+    re_path(r"^docs/(?P<name>[-a-zA-Z0-9_/]+?)/?$", docs.page, name="docs"),
     path("admin/login/", signin.admin_sign_in),  # before the admin's own
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),

@@ -36,7 +36,7 @@ def prose(page: Path) -> str:
 def anchors(page: Path) -> set[str]:
     """As persona.docs makes them of the pages that it shows, and of the others as GitHub does."""
     headings = HEADING.findall(prose(page))
-    if page.parent == docs.REFERENCE:
+    if page in docs.pages().values():
         return {docs.anchor(heading) for heading in headings}
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -78,7 +78,7 @@ def test_every_variable_has_a_row_and_every_row_is_a_variable() -> None:
 
 
 def test_every_route_of_the_management_api_has_a_heading() -> None:
-    said = re.findall(r"^### ([A-Z]+) (\S+)$", (docs.REFERENCE / "api.md").read_text(), re.MULTILINE)
+    said = re.findall(r"^### ([A-Z]+) (\S+)$", (docs.FOLDER / "reference" / "api.md").read_text(), re.MULTILINE)
     assert sorted(said) == sorted(routes())
 
 
@@ -103,31 +103,46 @@ def test_a_refusal_leads_to_its_heading(client: Client) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in docs.REFERENCE.glob("*.md")))
-def test_a_reference_page_is_shown_whole(name: str, client: Client) -> None:
+@pytest.mark.parametrize("name", sorted(docs.pages()))
+def test_a_page_is_shown_whole(name: str, client: Client) -> None:
     answer = client.get(f"/docs/{name}")
     shown = answer.content.decode()
     assert answer.status_code == 200
-    assert [heading for heading in anchors(docs.REFERENCE / f"{name}.md") if f'id="{heading}"' in shown]
+    assert [heading for heading in anchors(docs.pages()[name]) if f'id="{heading}"' not in shown] == []
     inside = shown.partition('id="main">')[2].partition("</main>")[0]
     assert "```" not in inside
     assert "](" not in inside
-    for target in re.findall(r'href="/docs/([a-z-]+)', inside):
-        assert client.get(f"/docs/{target}").status_code == 200
+    leads = re.findall(r'href="([^"]+)"', inside)
+    assert [link for link in leads if not link.startswith("#") and client.get(link).status_code != 200] == []
+    assert leads or not links(docs.pages()[name])
 
 
-@pytest.mark.parametrize("name", ["nothing", "..", "../../README", "settings", "errors.md"])
+def test_every_page_is_reached_from_the_first(client: Client) -> None:
+    reached: set[str] = set()
+    waiting = ["/docs/"]
+    while waiting:
+        if (address := waiting.pop()) not in reached:
+            reached.add(address)
+            inside = client.get(address).content.decode().partition('id="main">')[2]
+            waiting += re.findall(r'href="(/docs/[a-z/-]*)', inside)
+    assert reached == {f"/docs/{name}" for name in docs.pages()}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nothing", "..", "../../README", "reference/errors", "settings", "errors.md", "decisions/0001-rows-are-messages"],
+)
 def test_nothing_else_is_shown(name: str, client: Client) -> None:
     assert client.get(f"/docs/{name}").status_code == 404
 
 
 def test_text_cannot_become_markup() -> None:
     hostile = "# <s1>\n\n<s2>`</code><s3>` [<s4>](javascript:alert.md) **<s5>** [x](http://<s6>)\n\n- <s7>\n\n"
-    hostile += "| <s8> |\n|---|\n| <s9> |\n\n    <s0>\n\n```html\n<sa>\n```\n"
-    shown = docs.html(hostile)
+    hostile += "| <s8> |\n|---|\n| <s9> |\n\n    <s0>\n\n```html\n<sa>\n```\n\n<sb>\n\n[c](//host/x.md)\n"
+    shown = docs.html(hostile, docs.pages()["errors"])
     assert "<s" not in shown.replace("<strong>", "")
     assert "href" not in shown
-    assert {f"&lt;s{n}&gt;" for n in "123457890a"} <= set(re.findall(r"&lt;s.&gt;", shown))
+    assert {f"&lt;s{n}&gt;" for n in "123457890ab"} <= set(re.findall(r"&lt;s.&gt;", shown))
 
 
 # --- all pages ---

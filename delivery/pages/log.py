@@ -12,8 +12,8 @@ from keys.limits.tries import paced
 from keys.models import Project
 from keys.people.visitor import person
 from keys.visibility import project_form, project_page
+from persona.lib.jsontext import pretty
 from persona.lib.problems import Problem
-from segments.pages.persona import pretty
 
 LARGEST = 2**62
 

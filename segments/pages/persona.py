@@ -11,6 +11,7 @@ from django.shortcuts import render
 from keys.models import Project
 from keys.visibility import may_change, project_page
 from persona.lib import paging
+from persona.lib.jsontext import pretty
 from segments import log, overview, watermark
 from segments.insight import overlapping, reading
 from segments.models import Membership, Persona, PersonaVersion
@@ -99,10 +100,6 @@ def page(
         "may_change": may_change(request.user, project),
     }  # fmt: skip
     return render(request, f"segments/{name}.html", shown, status=status)
-
-
-def pretty(document: object) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def _one(project: Project, persona: Persona, query: str) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from keys.models import Project
 from keys.pages.showing import project_shown
 from keys.visibility import project_page
 from persona.lib.clock import LATEST, parse_instant
+from persona.lib.jsontext import pretty
 from persona.lib.problems import Problem
 from segments import definitions, watermark
 from segments.insight import counting, explaining, reading, timeline
 from segments.models import Persona
 from segments.pages import places
-from segments.pages.persona import pretty
 from segments.wording.reason_tree import events_of, reasons
 from segments.wording.reasons import SAID
 
