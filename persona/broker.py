@@ -1,23 +1,21 @@
-"""The queue inside PostgreSQL, for installations without Redis: pgmq's tables and functions, and kombu's way there."""
+"""The broker: Redis, RabbitMQ, or without either a queue inside PostgreSQL, made of pgmq's tables and functions."""
 
-import os
-import socket
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from django.conf import settings
-from django.db import Error, connection
-from kombu.transport import TRANSPORT_ALIASES, pgmq
+from django.db import Error, connection, transaction
 from pgmq.install import get_embedded_install_sql
-from psycopg import OperationalError, sql
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from persona.transports import LOCK
 
 # A lost queue message costs latency and no data (the rows are the message), so publishing need not wait for the disk.
 REDIS = ("redis://", "rediss://")
@@ -34,69 +32,6 @@ class Message(msgspec.Struct, frozen=True):
     """What matters of a task as kombu writes it."""
 
     headers: Headers = Headers()
-
-
-class Channel(pgmq.Channel):
-    """Forgets a message whose acknowledgement fails, which then comes back in time. Kombu's own counts it as being
-    worked on for ever, and with that a worker whose PostgreSQL ended at the wrong moment takes no other message."""
-
-    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
-        try:
-            super().basic_ack(delivery_tag, multiple)  # type: ignore[no-untyped-call]  # kombu carries no types
-        except Exception:
-            self.qos.ack(delivery_tag)
-            raise
-
-
-class Waiter(pgmq._NotifyWaiter):
-    """Waits for a message until the worker is asked to stop. Kombu's own waits on for two seconds, and Celery asks it
-    once more after that: a stop took all the time that the supervisor gives, and ended with SIGKILL."""
-
-    leaving = False
-
-    def wait(self, timeout: float | None) -> bool:
-        """Whether something has come. Raises TimeoutError as soon as this worker takes no more."""
-        came = not self.leaving and super().wait(timeout)
-        if self.leaving:
-            raise TimeoutError
-        return bool(came)
-
-    def leave(self) -> None:
-        """Called in a signal handler, whatever the process was doing: it takes no lock, and hangs up on PostgreSQL
-        instead of asking it for a notification."""
-        self.leaving = True
-        with suppress(OSError, OperationalError):  # the line is down already
-            if line_to := getattr(self, "_conn", None):
-                with socket.socket(fileno=os.dup(line_to.fileno())) as line:
-                    line.shutdown(socket.SHUT_RDWR)
-
-
-class Transport(pgmq.Transport):
-    Channel = Channel
-
-    def _get_notify_waiter(self) -> pgmq._NotifyWaiter:
-        if self._notify_waiter is None:
-            waiter = Waiter(self._get_pgmq_client().config.dsn)
-            _waiters.append(waiter)
-            self._notify_waiter = waiter
-        return self._notify_waiter
-
-    def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:
-        if any(waiter.leaving for waiter in _waiters):
-            raise TimeoutError
-        super().drain_events(connection, timeout)  # type: ignore[no-untyped-call]  # kombu carries no types
-
-
-_waiters: list[Waiter] = []  # of this process
-
-
-def leave(**_: object) -> None:
-    """This worker has been asked to stop: it takes no message any more, and waits for none."""
-    for waiter in _waiters:
-        waiter.leave()
-
-
-TRANSPORT_ALIASES["pgmq"] = f"{__name__}:Transport"
 
 
 def embedded() -> bool:
@@ -197,11 +132,8 @@ def install(**_: object) -> None:
     """Make pgmq's schema if the broker is pgmq and it is missing. A receiver of post_migrate, and called by `up`."""
     if not embedded():
         return
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_lock(hashtext('persona.broker'))")
-        try:
-            cursor.execute("select to_regclass('pgmq.meta') is null")
-            if cursor.fetchone() == (True,):
-                cursor.execute(get_embedded_install_sql())
-        finally:
-            cursor.execute("select pg_advisory_unlock(hashtext('persona.broker'))")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK)
+        cursor.execute("select to_regclass('pgmq.meta') is null")
+        if cursor.fetchone() == (True,):
+            cursor.execute(get_embedded_install_sql())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery, signals
+from celery.app.amqp import AMQP
 from celery.contrib.django.task import DjangoTask
 from celery.exceptions import CPendingDeprecationWarning
 from celery.schedules import crontab
@@ -18,7 +19,7 @@ from django.db import connections
 from kombu import Queue
 from psycopg_pool.base import AttemptWithBackoff
 
-from persona import broker
+from persona import broker, transports
 from persona.running.embedded import PR_SET_PDEATHSIG
 
 # Tasks that do whatever waits, and their queues.
@@ -34,8 +35,14 @@ class Task(DjangoTask[Any, Any]):
                 connection.close_if_unusable_or_obsolete()
 
 
+class Queues(AMQP):
+    Connection = transports.Patient
+
+
 class App(Celery):
     """Publishes a nudge only if none like it waits: whoever takes that one finds all the work there is."""
+
+    amqp_cls = Queues
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         queue = NUDGES.get(name)
@@ -80,11 +87,10 @@ def _configuration() -> dict[str, Any]:
     }
 
 
-# While PostgreSQL restarts, its pool logs every attempt and Celery a page about a setting we have chosen.
+# While PostgreSQL restarts, its pool logs every attempt.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 # It would also wait twice as long before each further attempt, and tasks would lie still for up to a minute after that.
 AttemptWithBackoff.INITIAL_DELAY, AttemptWithBackoff.DELAY_BACKOFF = 0.25, 1.0
-warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 # Of root it warns at every start, because tasks may be pickles; here they are JSON, and ours alone.
 warnings.filterwarnings("ignore", message="You're running the worker with superuser", category=UserWarning)
 
@@ -99,12 +105,18 @@ def _keep_logging(**_: object) -> None:
     """That somebody receives this signal is enough: Celery then leaves the logs to persona.lib.log."""
 
 
+@signals.celeryd_after_setup.connect
+def _say_less(**_: object) -> None:
+    """Celery has just asked for all of these: while its broker is away, a page about a setting that we have chosen."""
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+
+
 @signals.celeryd_init.connect
 def _listen(**_: object) -> None:
     """A worker's consumer is woken by NOTIFY; its task process, which only publishes, does not listen."""
     if broker.embedded():
         app.conf.broker_transport_options["use_notify"] = True
-        signals.worker_shutting_down.connect(broker.leave)
+        signals.worker_shutting_down.connect(transports.leave)
 
 
 @signals.worker_process_init.connect

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from persona.running.embedded import CannotStart, Postgres
-from persona.running.starting import Process, Start
+from persona.running.starting import NotYet, Process, Start
 
 SETTLED_SECONDS = 30.0  # a child that lived this long starts again with a fresh back-off
 SPARED = 5  # ends before that, of a part that did its work, after which it comes back at once
@@ -151,6 +151,9 @@ class Kept:
         self._due = None
         try:
             self.part.start()
+        except NotYet:
+            self._due = now + SHORTEST_DELAY
+            return False
         except (CannotStart, OSError) as error:
             self._plan(now, f"did not start: {error}")
             return False

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from persona.running.embedded import CannotStart, die_with_parent
-from persona.running.starting import ROOT, Process
+from persona.running.starting import ROOT, NotYet, Process
 
 POSSIBLE = sys.platform == "linux"
 PR_SET_CHILD_SUBREAPER = 36
@@ -90,7 +90,7 @@ class Nursery:
         self, command: Sequence[str], *, env: Mapping[str, str], stdin: int | None = None, stdout: int | None = None
     ) -> Process:
         if self._line is None or not self.is_ready():
-            raise CannotStart("the nursery is not there")
+            raise NotYet("the nursery is not there")
         more = {name: value for name, value in env.items() if os.environ.get(name) != value}
         order = msgspec.json.encode(Order(list(command[1:]), more, os.getpid()))
         with Path(os.devnull).open("r+b", buffering=0) as nothing:
@@ -119,7 +119,7 @@ def _born(line: socket.socket, order: bytes, files: Iterable[int]) -> int:
             os.close(theirs)
         pid = os.read(ours, 20) if select.select([ours], [], [], PATIENCE)[0] else b""
     except OSError as error:
-        raise CannotStart(f"the nursery is not there: {error.strerror}") from None
+        raise NotYet(f"the nursery is not there: {error.strerror}") from None
     finally:
         os.close(ours)
     if not pid:

@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from persona.running.embedded import die_with_parent
+from persona.running.embedded import CannotStart, die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent.parent  # where they all run
+
+
+class NotYet(CannotStart):
+    """What a program is made with is not there yet. Its absence says nothing about the program."""
 
 
 class Process(Protocol):
@@ -23,7 +27,7 @@ class Process(Protocol):
 
 class Start(Protocol):
     """Make a process of a command: the interpreter, `-m` and a module or a file, and its words. stdin, stdout: open
-    files; /dev/null unless given. Raises CannotStart or OSError."""
+    files; /dev/null unless given. Raises NotYet, CannotStart or OSError."""
 
     def __call__(
         self, command: Sequence[str], *, env: Mapping[str, str], stdin: int | None = None, stdout: int | None = None

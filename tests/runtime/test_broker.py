@@ -7,10 +7,12 @@ import psycopg
 import pytest
 from django.db import connection
 from kombu import Connection
+from kombu.exceptions import OperationalError
+from kombu.utils import functional
 from pgmq.base import PGMQConfig
 from psycopg.conninfo import conninfo_to_dict
 
-from persona import broker
+from persona import broker, transports
 from persona.celery import app
 from tests.waiting import DEADLINE, until
 
@@ -111,7 +113,8 @@ def test_no_task_may_outlive_its_message() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_shall_stop_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "_waiters", [])
+    monkeypatch.setattr(transports, "_waiters", set())
+    monkeypatch.setattr(transports, "_leaving", False)
     options = broker.transport_options()
     listens = {**options, "use_notify": True, "polling_interval": 600.0}
     with (
@@ -129,12 +132,50 @@ def test_a_worker_that_shall_stop_waits_for_nothing(monkeypatch: pytest.MonkeyPa
 
         thread = threading.Thread(target=wait)
         thread.start()
-        until(lambda: broker._waiters, "it to listen")
-        broker.leave()
+        until(lambda: transports._waiters, "it to listen")
+        transports.leave()
         assert ended.wait(DEADLINE)
         thread.join()
         app.send_task("segments.sweep", connection=other)
         with pytest.raises(TimeoutError):
             worker.drain_events(timeout=600)
-        broker._waiters.clear()  # of this process: the other one lives in another
+        monkeypatch.setattr(transports, "_leaving", False)  # of this process: the other one lives in another
         assert other.SimpleQueue("live", no_ack=True).get(timeout=DEADLINE).headers["task"] == "segments.sweep"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_connects_again_and_again_keeps_nothing_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transports, "_waiters", set())
+    listens = {**broker.transport_options(), "use_notify": True}
+    for _ in range(3):
+        with Connection("pgmq://test", transport_options=listens) as worker:
+            worker.SimpleQueue("live", no_ack=True)
+            assert len(transports._waiters) == 1
+    assert not transports._waiters
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_that_connect_while_their_queue_is_used_wait_for_nobody() -> None:
+    """The trigger that tells them of messages is made once: whoever makes it anew has to have the queue for himself."""
+    listens = {**broker.transport_options(), "use_notify": True}
+    hurried = {**connection.settings_dict, "OPTIONS": {"options": "-c lock_timeout=1"}}
+    with Connection("pgmq://test", transport_options=listens) as first:
+        first.SimpleQueue("live", no_ack=True)
+        with psycopg.connect(**listening()) as other:
+            other.execute("select pgmq.send('live', '{}')")
+            address = {"conn_string": broker.conn_string(hurried)}
+            with Connection("pgmq://test", transport_options=listens | address) as second:
+                second.SimpleQueue("live", no_ack=True)
+            other.rollback()
+
+
+def test_a_broker_that_is_away_is_tried_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    def tried(_: Exception, seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(functional, "sleep", lambda _: None)
+    with app.connection_for_read("redis://127.0.0.1:1/0") as away, pytest.raises(OperationalError):
+        away.ensure_connection(tried, 5)
+    assert waits == [1.0] * 5

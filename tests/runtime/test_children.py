@@ -1,11 +1,12 @@
 """How soon the supervisor starts again what has ended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from persona.running.children import LONGEST_DELAY, SETTLED_SECONDS, SHORTEST_DELAY, SPARED, Kept
 from persona.running.embedded import CannotStart
+from persona.running.starting import NotYet
 
 
 @dataclass
@@ -16,11 +17,12 @@ class Program:
     pid: int | None = None
     works: bool = True
     starts: bool = True
+    refusal: CannotStart = field(default_factory=lambda: CannotStart("not today"))
     code: int | None = None
 
     def start(self) -> None:
         if not self.starts:
-            raise CannotStart("not today")
+            raise self.refusal
         self.code = None
 
     def ended(self) -> int | None:
@@ -80,6 +82,19 @@ def test_what_cannot_even_start_is_tried_ever_more_rarely() -> None:
         clock.now = kept._due
     assert tries[0] < 1
     assert tries[-1] == pytest.approx(LONGEST_DELAY)
+
+
+def test_what_waits_for_another_part_starts_as_soon_as_that_is_there() -> None:
+    clock, said = Clock(), list[str]()
+    program = Program(starts=False, refusal=NotYet("the other is not there"))
+    kept = Kept(program, said.append, clock=clock)
+    for _ in range(100):
+        assert not kept.look()
+        assert kept._due == pytest.approx(clock.now + SHORTEST_DELAY)
+        clock.now = kept._due
+    program.starts = True
+    assert kept.look()
+    assert not said
 
 
 def test_what_lived_long_begins_anew() -> None:

@@ -4,12 +4,14 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import redis
 
 from persona.cache import NeighborlyRedisCache
+from persona.celery import app
 from tests.stack import Stack, alive, free_port, wait_for
 
 
@@ -54,3 +56,18 @@ def test_the_cache_clears_its_own_alone(redis_url: str) -> None:
         cache.clear()
         assert client.keys() == [b"live"]
     assert cache.get("tries") is None
+
+
+def test_a_worker_whose_acknowledgement_is_lost_goes_on(redis_url: str) -> None:
+    with app.connection_for_read(redis_url) as queue:
+        waiting = queue.SimpleQueue("live")
+        channel: Any = waiting.channel
+        channel.basic_qos(0, 1, apply_global=False)
+        app.send_task("segments.sweep", connection=queue)
+        message: Any = waiting.get(timeout=60)
+        assert not channel.qos.can_consume()
+        with redis.Redis.from_url(redis_url) as client:
+            client.shutdown(nosave=True)
+        with pytest.raises(redis.RedisError):
+            message.ack()
+        assert channel.qos.can_consume()
