@@ -1,5 +1,7 @@
 """Which destinations have something to do, whose turn it is, and what waits for each. All clocks are the database's."""
 
+from collections.abc import Iterable
+
 import msgspec
 from django.db import connection
 
@@ -7,7 +9,7 @@ from delivery.models import Attempt
 from delivery.sending import schedule
 
 NOW = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
-LEASE_MS = 60_000  # longer than a wave can last; after it another worker may take over
+LEASE_MS = 10_000  # after which another worker may take over; whose wave lasts longer renews it
 WAVE = 100  # deliveries of one wave
 PARKED_MOST = 10_000  # deliveries that wait at one destination; beyond it the rest waits in the log
 
@@ -29,11 +31,18 @@ CLAIM = """
 update delivery_cursor c set leased_until = clock.now + %(lease)s
 from (select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now) clock
 where c.project_id = %(project)s and c.destination_id = %(destination)s and c.leased_until <= clock.now
-returning clock.now, c.seq, c.failures
+returning clock.now, c.seq, c.failures, c.leased_until
+"""
+RENEW = """
+update delivery_cursor c set leased_until = clock.now + %(lease)s
+from json_to_recordset(%(rows)s) as r(project bigint, destination bigint, until bigint),
+    (select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now) clock
+where c.project_id = r.project and c.destination_id = r.destination and c.leased_until = r.until
+returning c.destination_id, c.leased_until
 """
 RELEASE = """
 update delivery_cursor set leased_until = floor(extract(epoch from clock_timestamp()) * 1000)::bigint
-where project_id = %s and destination_id = %s
+where project_id = %(project)s and destination_id = %(destination)s and leased_until = %(until)s
 """
 # In the order of the index. What waits of a profile has one next_at, so that a limit never tears its order.
 WAITING = """
@@ -56,11 +65,15 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A destination that is ours until its lease ends. now: ms; seq: its cursor; failures: of its receiver in a row."""
+    """A destination that is ours until its lease ends. now, until: ms; seq: its cursor; failures: of its receiver in a
+    row."""
 
+    project: int
+    destination: int
     now: int
     seq: int
     failures: int
+    until: int
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -91,12 +104,24 @@ def claim(project: int, destination: int) -> Claim | None:
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, {"project": project, "destination": destination, "lease": LEASE_MS})
         row = cursor.fetchone()
-    return None if row is None else Claim(*row)
+    return None if row is None else Claim(project, destination, *row)
 
 
-def release(project: int, destination: int) -> None:
+def renew(claims: Iterable[Claim]) -> dict[int, int]:
+    """By destination: until when it is ours now. Those that another worker has taken over are missing."""
+    rows = msgspec.json.encode(
+        [{"project": one.project, "destination": one.destination, "until": one.until} for one in claims]
+    )
     with connection.cursor() as cursor:
-        cursor.execute(RELEASE, [project, destination])
+        cursor.execute(RENEW, {"rows": rows.decode(), "lease": LEASE_MS})
+        return dict(cursor.fetchall())
+
+
+def release(claim: Claim) -> bool:
+    """Whether it was still ours."""
+    with connection.cursor() as cursor:
+        cursor.execute(RELEASE, {"project": claim.project, "destination": claim.destination, "until": claim.until})
+        return bool(cursor.rowcount)
 
 
 def waiting(project: int, destination: int, now: int, *, limit: int = WAVE) -> list[Waiting]:

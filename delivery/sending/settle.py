@@ -76,7 +76,8 @@ class Ledger(msgspec.Struct):
 
 
 def settle(destination: Destination, claim: Claim, wave: Wave, results: Sequence[Result]) -> None:
-    """Everything about one wave, in one transaction; with it the destination is free for the next."""
+    """Everything about one wave, in one transaction; with it the destination is free for the next. Nothing of it when
+    another worker has taken the destination over, who sends what still waits once more."""
     with transaction.atomic():
         ledger = Ledger(queue.clock())
         failures = _receiver(destination, claim, results, ledger.now)
@@ -89,7 +90,9 @@ def settle(destination: Destination, claim: Claim, wave: Wave, results: Sequence
         if any(is_well(result) for result in results) and claim.failures >= schedule.FAILURES_TO_REST:
             with connection.cursor() as cursor:
                 cursor.execute(ALL_DUE, [ledger.now, destination.project_id, destination.pk])
-        queue.release(destination.project_id, destination.pk)
+        if not queue.release(claim):
+            log.warning("destination.taken_over", project=destination.project_id, destination=destination.public_id)
+            transaction.set_rollback(True)
 
 
 def is_well(result: Result) -> bool:

@@ -2,15 +2,19 @@
 
 The database is spoken to here, on one thread; the requests are on the client's own. One wave a destination is under
 way at a time. A slow receiver holds up nobody: its wave ends by itself, and the next one comes seconds later.
+
+When the database goes away in the middle, the next turn goes on with the waves that are under way: what they have sent
+is written down late and sent once.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import lru_cache, partial
 
 import msgspec
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from delivery.models import Destination
 from delivery.sending import forwarding, intake, queue, schedule, settle, wave
@@ -30,13 +34,19 @@ SLOW = 1.0  # seconds of a wave
 LOOK = 0.05  # seconds between two looks for work while requests are under way
 
 
-class Going(msgspec.Struct, frozen=True):
-    """A wave that is being sent."""
+RENEW = queue.LEASE_MS / 4_000  # seconds
+KEPT = 60.0  # seconds for which a wave is remembered that could not be written down
+LOST = (OperationalError, InterfaceError)
+
+
+class Going(msgspec.Struct):
+    """A wave that is being sent. renewed: when its lease was; like `started`, on this machine's clock."""
 
     destination: Destination
     claim: Claim
     wave: Wave
     started: float
+    renewed: float
 
 
 def client() -> Outbound:
@@ -49,31 +59,75 @@ def _way_out(allow_private: bool, seconds: float) -> Outbound:
     return Outbound(allow_private=allow_private, seconds=seconds)
 
 
+class UnderWay(msgspec.Struct):
+    """going: waves that are being sent; owed: claims with which nothing was begun."""
+
+    going: dict[Future[list[Result]], Going] = {}
+    owed: list[Claim] = []
+
+
+_left: list[UnderWay] = []  # by turns of this process that failed
+
+
 def deliver_some(*, period: float = PERIOD, stopping: Callable[[], bool] = lambda: False) -> None:
     """Serve until nothing is due, or `stopping`; what is under way then is waited for.
 
     Who is slow, or has nothing that can be done now, is looked at again after `period` seconds at the earliest.
     """
-    going: dict[Future[list[Result]], Going] = {}
-    done_with: set[int] = set()
+    ours = _left.pop() if _left else UnderWay()
+    try:
+        _take_up(ours)
+        _serve(ours, period, stopping)
+    except Exception:
+        _left.append(ours)
+        raise
+
+
+def _take_up(ours: UnderWay) -> None:
+    """What an earlier turn has left. What is too old is sent again by whoever claims it."""
+    oldest = time.monotonic() - KEPT
+    for future in [future for future, one in ours.going.items() if one.started < oldest]:
+        del ours.going[future]
+    while ours.owed:
+        queue.release(ours.owed[-1])
+        ours.owed.pop()
+
+
+def _serve(ours: UnderWay, period: float, stopping: Callable[[], bool]) -> None:
+    going, done_with = ours.going, set[int]()
     until = time.monotonic() + period
     while True:
         if time.monotonic() > until:
             done_with.clear()
             until = time.monotonic() + period
+        _renew(going)
         if not stopping():
-            _begin(going, done_with)
+            _begin(ours, done_with)
         if not going:
             return
         finished, _ = wait(going, timeout=LOOK, return_when=FIRST_COMPLETED)
         for future in finished:
             one = going.pop(future)
-            _end(one, future.result())
+            try:
+                _end(one, future.result())
+            except LOST:
+                going[future] = one
+                raise
             if time.monotonic() - one.started > SLOW:
                 done_with.add(one.destination.pk)
 
 
-def _begin(going: dict[Future[list[Result]], Going], done_with: set[int]) -> None:
+def _renew(going: Mapping[Future[list[Result]], Going]) -> None:
+    now = time.monotonic()
+    if any(now - one.renewed > RENEW for one in going.values()):
+        until = queue.renew(one.claim for one in going.values())
+        for one in going.values():
+            one.renewed = now
+            one.claim = msgspec.structs.replace(one.claim, until=until.get(one.destination.pk, one.claim.until))
+
+
+def _begin(ours: UnderWay, done_with: set[int]) -> None:
+    going = ours.going
     busy = [*done_with, *(one.destination.pk for one in going.values())]
     room = FAILING - sum(_is_failing(one.claim) for one in going.values())
     for due in queue.due(busy=busy, limit=DESTINATIONS - len(going)):
@@ -83,16 +137,18 @@ def _begin(going: dict[Future[list[Result]], Going], done_with: set[int]) -> Non
                 break
             room -= 1
         claim = queue.claim(project, number)
-        found = Destination.objects.select_related("project").filter(project=project, pk=number).first()
-        if claim is None or found is None:
+        if claim is None:
             done_with.add(number)
             continue
-        started = _start(found, claim)
+        ours.owed.append(claim)
+        found = Destination.objects.select_related("project").filter(project=project, pk=number).first()
+        started = None if found is None else _start(found, claim)
         if started is None:
-            queue.release(project, number)
+            queue.release(claim)
             done_with.add(number)
         else:
             going[client().run(partial(wave.send, started.wave))] = started
+        ours.owed.pop()
 
 
 def _start(destination: Destination, claim: Claim) -> Going | None:
@@ -108,7 +164,8 @@ def _start(destination: Destination, claim: Claim) -> Going | None:
     except Unreadable as error:
         settle.pause(destination, str(error))
         return None
-    return Going(destination, claim, prepared, time.monotonic())
+    now = time.monotonic()
+    return Going(destination, claim, prepared, started=now, renewed=now)
 
 
 def _is_failing(claim: Claim) -> bool:

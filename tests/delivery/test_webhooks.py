@@ -2,22 +2,27 @@
 
 import hashlib
 import hmac
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
+import psycopg
 import pytest
 import stripe
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import OperationalError, connection
 
 from delivery import again, services
 from delivery.models import Cursor, Destination
 from delivery.sending import intake, queue, schedule, turn
+from delivery.sending.settle import SETTLE
 from keys import sealed
 from keys.models import Project
 from segments.models import Change
 from segments.services import delete_persona
 from tests.delivery.conftest import deliver, deliveries, hurry, visit, waiting_at, webhook
-from tests.delivery.receiver import Got, Receiver, Reply, answer, reset
+from tests.delivery.receiver import Got, Held, Receiver, Reply, answer, reset
 from tests.segments.living import settle
 
 pytestmark = pytest.mark.django_db
@@ -320,6 +325,84 @@ def test_a_worker_that_died_is_succeeded_when_its_lease_ends(shop: Project, inbo
         cursor.execute("update delivery_cursor set leased_until = leased_until - %s", [queue.LEASE_MS])
     deliver(hook)
     assert orders(inbox) == {"ann": [1]}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("statement", [queue.CLAIM, queue.WAITING, intake.INSERT, SETTLE, queue.RELEASE])
+def test_a_turn_whose_database_goes_away_is_gone_on_with(
+    shop: Project, inbox: Receiver, alice: User, statement: str
+) -> None:
+    """By the next one, at once and not when the lease ends; what is sent already is not sent again."""
+    hook = webhook(shop, inbox.url, alice)
+    visit(shop, "ann")
+    with lost_at(statement), pytest.raises(OperationalError):
+        turn.deliver_some()
+    connection.close()  # as the next task does
+    turn.deliver_some()
+    assert orders(inbox) == {"ann": [1]}
+    assert [one.seq for one in deliveries(hook, "delivered")] == [1]
+
+
+@contextmanager
+def lost_at(statement: str) -> Iterator[None]:
+    """PostgreSQL ends the session before it has read this statement."""
+    lost = False
+
+    def execute(go_on: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        nonlocal lost
+        if sql == statement and not lost:
+            lost = True
+            end_session()
+        return go_on(sql, params, many, context)
+
+    with connection.execute_wrapper(execute):
+        yield
+    assert lost
+
+
+def end_session() -> None:
+    pid = connection.connection.info.backend_pid
+    given = connection.get_connection_params()
+    own = {name: given[name] for name in ("dbname", "user", "password", "host", "port") if name in given}
+    with psycopg.connect(**own, autocommit=True) as other:
+        other.execute("select pg_terminate_backend(%s, 60000)", [pid])
+
+
+def test_a_slow_wave_stays_ours(shop: Project, inbox: Receiver, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it lasts: its lease is renewed."""
+    monkeypatch.setattr(turn, "RENEW", 0.0)
+    hook = webhook(shop, inbox.url, alice)
+    visit(shop, "ann")
+    until: list[int] = []
+
+    def watched(statement: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        found = statement(sql, params, many, context)
+        if sql == queue.RENEW:
+            until.append(Cursor.objects.get(project=shop, destination_id=hook.pk).leased_until)
+            if len(until) == 3:
+                held.let_go()
+        return found
+
+    inbox.reply = held = Held()
+    with connection.execute_wrapper(watched):
+        turn.deliver_some()
+    assert len(until) >= 3
+    assert until == sorted(set(until))
+    assert [one.seq for one in deliveries(hook, "delivered")] == [1]
+
+
+def test_who_was_taken_for_dead_has_no_say_any_more(shop: Project, inbox: Receiver, alice: User) -> None:
+    hook = webhook(shop, inbox.url, alice)
+    slow = queue.claim(shop.pk, hook.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("update delivery_cursor set leased_until = leased_until - %s", [queue.LEASE_MS])
+    other = queue.claim(shop.pk, hook.pk)
+    assert slow is not None
+    assert other is not None
+    assert queue.renew([slow]) == {}
+    assert not queue.release(slow)
+    assert queue.claim(shop.pk, hook.pk) is None
+    assert queue.release(other)
 
 
 def test_no_more_than_so_many_wait_outside_of_the_log(
