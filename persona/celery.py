@@ -42,7 +42,7 @@ class Queues(AMQP):
 class App(Celery):
     """Publishes a nudge only if none like it waits: whoever takes that one finds all the work there is."""
 
-    amqp_cls = Queues
+    amqp_cls = "persona.celery:Queues"
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         queue = NUDGES.get(name)

@@ -19,15 +19,25 @@ select exists (select from pg_trigger where tgrelid = to_regclass(%(table)s)
   and exists (select from pgmq.notify_insert_throttle
     where queue_name = %(queue)s and throttle_interval_ms = %(throttle)s)
 """
-RETRY = 1.0  # seconds between two tries to reach a broker that is away
+RETRY = 1  # seconds between two tries to reach a broker that is away
 
 
 class Patient(Connection):
     """Tries once a second. Kombu tries less and less often, and after an outage tasks lay still for half a minute."""
 
-    def _ensure_connection(self, *args: Any, **options: Any) -> Any:
-        more = {"interval_start": RETRY, "interval_step": 0.0, "interval_max": RETRY, **options}
-        return super()._ensure_connection(*args, **more)
+    def _ensure_connection(
+        self,
+        errback: Any = None,
+        max_retries: int | None = None,
+        interval_start: int = RETRY,
+        interval_step: int = 0,
+        interval_max: int = RETRY,
+        *args: Any,
+        **options: Any,
+    ) -> Any:
+        return super()._ensure_connection(
+            errback, max_retries, interval_start, interval_step, interval_max, *args, **options
+        )
 
 
 class Forgetting(virtual.Channel):
@@ -36,7 +46,7 @@ class Forgetting(virtual.Channel):
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         try:
-            super().basic_ack(delivery_tag, multiple)  # type: ignore[no-untyped-call]  # kombu carries no types
+            super().basic_ack(delivery_tag, multiple)
         except Exception:
             virtual.QoS.ack(self.qos, delivery_tag)
             raise
@@ -62,6 +72,8 @@ class PgmqChannel(Forgetting, pgmq.Channel):
     """Makes a queue and its trigger if they are missing. Kombu does so whenever a process connects: that waits for all
     who use the queue, all who come wait for it, and two workers at once lock each other out."""
 
+    connection: Any  # the transport
+
     def _new_queue(self, queue: str, **options: Any) -> None:
         if self._has_queue(queue):  # type: ignore[no-untyped-call]  # kombu carries no types
             self._maybe_enable_notify(queue)
@@ -71,9 +83,10 @@ class PgmqChannel(Forgetting, pgmq.Channel):
     def _maybe_enable_notify(self, queue: str, queue_name: str | None = None) -> None:
         if not self.use_notify:
             return
-        name = queue_name or self._queue_name(queue)  # type: ignore[no-untyped-call]  # kombu carries no types
+        name = queue_name or self._queue_name(queue)
         sought = {"table": f"pgmq.q_{name}", "queue": name, "throttle": self.notify_throttle_interval_ms}
-        with self.pgmq.pool.connection() as line:
+        pool: Any = self.pgmq.pool
+        with pool.connection() as line:
             line.execute(LOCK)
             if line.execute(NOTIFIES, sought).fetchone() == (False,):
                 self.pgmq.enable_notify(name, self.notify_throttle_interval_ms, conn=line)

@@ -179,3 +179,5 @@ def test_a_broker_that_is_away_is_tried_once_a_second(monkeypatch: pytest.Monkey
     with app.connection_for_read("redis://127.0.0.1:1/0") as away, pytest.raises(OperationalError):
         away.ensure_connection(tried, 5)
     assert waits == [1.0] * 5
+    with app.connection_for_write("redis://127.0.0.1:1/0") as away, pytest.raises(OperationalError):
+        app.send_task("segments.sweep", connection=away, retry=True, retry_policy={"max_retries": 1})
