@@ -19,7 +19,7 @@ from django.db import connections
 from kombu import Queue
 from psycopg_pool.base import AttemptWithBackoff
 
-from persona import broker, transports
+from persona import broker, outages, transports
 from persona.running.embedded import PR_SET_PDEATHSIG
 
 # Tasks that do whatever waits, and their queues.
@@ -87,7 +87,8 @@ def _configuration() -> dict[str, Any]:
     }
 
 
-# While PostgreSQL restarts, its pool logs every attempt.
+# While PostgreSQL restarts, its pool logs every attempt, and Celery a page for each task.
+outages.say_less()
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 # It would also wait twice as long before each further attempt, and tasks would lie still for up to a minute after that.
 AttemptWithBackoff.INITIAL_DELAY, AttemptWithBackoff.DELAY_BACKOFF = 0.25, 1.0

@@ -72,7 +72,14 @@ class PgmqChannel(Forgetting, pgmq.Channel):
     """Makes a queue and its trigger if they are missing. Kombu does so whenever a process connects: that waits for all
     who use the queue, all who come wait for it, and two workers at once lock each other out."""
 
-    connection: Any  # the transport
+    connection: Any  # the transport; None: the channel is closed
+
+    @property
+    def pgmq(self) -> Any:
+        """Raises OperationalError when the channel is closed, as after any other loss: so it is made again."""
+        if self.connection is None:
+            raise OperationalError("the channel is closed")
+        return super().pgmq
 
     def _new_queue(self, queue: str, **options: Any) -> None:
         if self._has_queue(queue):  # type: ignore[no-untyped-call]  # kombu carries no types

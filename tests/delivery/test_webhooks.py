@@ -24,6 +24,7 @@ from segments.services import delete_persona
 from tests.delivery.conftest import deliver, deliveries, hurry, visit, waiting_at, webhook
 from tests.delivery.receiver import Got, Held, Receiver, Reply, answer, reset
 from tests.segments.living import settle
+from tests.waiting import until
 
 pytestmark = pytest.mark.django_db
 
@@ -373,27 +374,29 @@ def test_a_slow_wave_stays_ours(shop: Project, inbox: Receiver, alice: User, mon
     monkeypatch.setattr(turn, "RENEW", 0.0)
     hook = webhook(shop, inbox.url, alice)
     visit(shop, "ann")
-    until: list[int] = []
+    ends: list[int] = []
 
     def watched(statement: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         found = statement(sql, params, many, context)
         if sql == queue.RENEW:
-            until.append(Cursor.objects.get(project=shop, destination_id=hook.pk).leased_until)
-            if len(until) == 3:
+            ends.append(Cursor.objects.get(project=shop, destination_id=hook.pk).leased_until)
+            if len(ends) == 3:
                 held.let_go()
         return found
 
     inbox.reply = held = Held()
     with connection.execute_wrapper(watched):
         turn.deliver_some()
-    assert len(until) >= 3
-    assert until == sorted(set(until))
+    assert len(ends) >= 3
+    assert ends == sorted(set(ends))
     assert [one.seq for one in deliveries(hook, "delivered")] == [1]
 
 
 def test_who_was_taken_for_dead_has_no_say_any_more(shop: Project, inbox: Receiver, alice: User) -> None:
     hook = webhook(shop, inbox.url, alice)
     slow = queue.claim(shop.pk, hook.pk)
+    began = queue.clock()
+    until(lambda: queue.clock() > began, "the next millisecond")
     with connection.cursor() as cursor:
         cursor.execute("update delivery_cursor set leased_until = leased_until - %s", [queue.LEASE_MS])
     other = queue.claim(shop.pk, hook.pk)

@@ -87,6 +87,19 @@ def test_a_worker_whose_acknowledgement_is_lost_goes_on() -> None:
         assert channel.qos.can_consume()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_producer_whose_channel_was_closed_opens_another() -> None:
+    with Connection("pgmq://test", transport_options=broker.transport_options()) as queue:
+        waiting = queue.SimpleQueue("live", no_ack=True)
+        waiting.clear()
+        with queue.clone() as another:
+            producer = app.amqp.Producer(another)
+            channel: Any = producer.channel
+            channel.close()
+            app.send_task("segments.sweep", producer=producer, retry=True)
+        assert waiting.get(timeout=60).headers["task"] == "segments.sweep"
+
+
 def listening() -> dict[str, Any]:
     """How to connect to the tests' database."""
     given = connection.get_connection_params()
