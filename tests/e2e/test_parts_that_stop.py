@@ -15,6 +15,8 @@ import pytest
 from tests.e2e.calling import INGEST, Caller, Got
 from tests.stack import Stack, wait_for
 
+pytestmark = pytest.mark.usefixtures("left_well")
+
 HEALTH = "/api/ingestion/health/"
 OLD = 100_000  # ms: more than any limit here
 ID = "stops-1"
