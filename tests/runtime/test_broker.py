@@ -64,9 +64,9 @@ def test_whoever_publishes_does_not_wait_for_a_redis_that_says_nothing(
     monkeypatch.setattr(broker, "ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        with Connection(settings.CELERY_BROKER_URL, transport_options=broker.transport_options()) as queue:
-            with pytest.raises(OperationalError):
-                app.send_task("segments.sweep", connection=queue, retry=False)
+        line = Connection(settings.CELERY_BROKER_URL, transport_options=broker.transport_options())
+        with line as queue, pytest.raises(OperationalError):
+            app.send_task("segments.sweep", connection=queue, retry=False)
 
 
 @pytest.mark.django_db(transaction=True)
