@@ -56,6 +56,7 @@ class Run(NamedTuple):
     accepted: dict[str, float]  # uid of the event: when its 202 came
     posted: list[float]  # ms from the POST to its 202
     log: list[Row]
+    used: dict[str, float]  # seconds of processor, by program
 
     def taken(self, since: float = 0, until: float = float("inf")) -> list[float]:
         """Ms from a 202 to the commit of what that event changed; events accepted between the two instants."""
@@ -94,21 +95,22 @@ class Bench:
         """Send those batches, `rate` a second, and wait until everything has been judged."""
         requests = [self.load.request(msgspec.json.encode({"batch": batch})) for batch in batches]
         events = sum(map(len, batches))
-        stored, head, used = self.living.number(STORED), self.living.head, self.processors()
+        stored, head, before = self.living.number(STORED), self.living.head, self.processors()
         began = time.time()
         sent = self.load.run(requests, rate)
         ended = time.time()
         self.living.at_rest()
+        used = {name: seconds - before[name] for name, seconds in self.processors().items()}
         accepted = {
             ids.event_uid(event["messageId"]).hex(): one.accepted
             for one, batch in zip(sent, batches, strict=True)
             for event in batch
         }
         posted = [(one.accepted - one.at) * 1_000 for one in sent]
-        run = Run(began, ended, accepted, posted, self.log(head))
+        run = Run(began, ended, accepted, posted, self.log(head), used)
         assert self.living.number(STORED) == stored + events
         self.living.assert_no_gap()
-        self.say(what, run, events, used)
+        self.say(what, run, events)
         return run
 
     def log(self, after: int) -> list[Row]:
@@ -118,14 +120,13 @@ class Bench:
             Row._make((*row, heard)) for row, heard in zip(rows, self.bells.of([row[0] for row in rows]), strict=True)
         ]
 
-    def say(self, what: str, run: Run, events: int, used: dict[str, float]) -> None:
+    def say(self, what: str, run: Run, events: int) -> None:
         seconds = run.ended - run.began
-        now = self.processors()
         made.row(what, f"{events / seconds:,.0f} events/s", f"{seconds:.0f} s, all stored, log without a gap")
         told("202 after", run.posted)
         told("202 -> change committed", run.taken())
         told("timers committed late by", run.lateness())
-        parts = ", ".join(f"{name} {(now[name] - used[name]) / seconds:.0%}" for name in now)
+        parts = ", ".join(f"{name} {used / seconds:.0%}" for name, used in run.used.items())
         print(f"    of a processor: generator {self.load.cpu / seconds:.0%}, {parts};", end=" ")
         print(f"a request was sent late by {self.load.late * 1_000:.0f} ms at most", flush=True)
 

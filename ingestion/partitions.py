@@ -24,6 +24,7 @@ LOCK = "lock table ingestion_event in share update exclusive mode"
 # A month that comes late finds its first rows in the default partition: they move over before it is attached.
 MAKE = """
 create table {name} (like ingestion_event including defaults);
+alter table {name} alter column props set statistics 0, alter column context set statistics 0;
 with moved as (
     delete from ingestion_event_rest where received_at >= {start} and received_at < {end} returning *
 )

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram
 
 from ingestion import retention
 from ingestion.applying import readahead, waiting, writer
-from ingestion.applying.cursors import Cursor, bulk_transaction
+from ingestion.applying.cursors import BY_INDEX, Cursor, array, bulk_transaction
 from ingestion.applying.turns import Lane
 from ingestion.applying.waiting import Waiting
 from persona.lib.log import get_logger, redact
@@ -18,15 +18,15 @@ from persona.lib.log import get_logger, redact
 log = get_logger(__name__)
 
 # Every worker goes round by itself: after project 7 comes the next higher one that waits and is not locked.
-LOCK = """
+LOCK = f"""
 select l.project_id, p.shards, l.watched_until, l.people_version, l.judged,
-    exists (select from ingestion_tombstone t where t.project_id = l.project_id)
+    exists (select from ingestion_tombstone t where t.project_id = l.project_id), {BY_INDEX}
 from ingestion_writerlane l join keys_project p on p.id = l.project_id
-where l.project_id = any(%s)
+where l.project_id = any(%s::bigint[])
 order by l.project_id <= %s, l.project_id
 limit 1
 for update of l skip locked
-"""
+"""  # noqa: S608 - the column is a constant
 # SQLSTATE classes that speak of the data: bad values, broken constraints, a row beyond a limit of PostgreSQL.
 BLAMES_THE_DATA = frozenset({"22", "23", "54"})
 
@@ -108,11 +108,13 @@ def _alone(project: int, batch: Waiting) -> int:
 
 def _locked(cursor: Cursor, projects: Sequence[int]) -> Lane | None:
     global _last_project
-    row = cursor.execute(LOCK, [list(projects), _last_project]).fetchone()
+    with cursor.connection.pipeline():  # with the BEGIN before it
+        cursor.execute(LOCK, [array(projects), _last_project])
+    row = cursor.fetchone()
     if row is None:
         return None
     _last_project = row[0]
-    return Lane(*row)
+    return Lane(*row[:-1])
 
 
 def _is_the_batch(error: Exception) -> bool:

@@ -6,6 +6,7 @@ import msgspec
 from django.conf import settings
 
 from ingestion.applying import lanes, stale
+from ingestion.applying.cursors import BY_INDEX
 from ingestion.applying.stale import Mark
 from segments.cursors import Rows, raw_cursor
 from segments.memberships import Pair
@@ -34,8 +35,8 @@ where project_id = %(project)s and not exists (select from segments_persona p wh
 """
 # The lanes that have waited longest: all, if few profiles wait; else one worker's part, and no more than a turn takes.
 # A worker that held all would leave the others to apply, in many small turns, what nobody could judge meanwhile.
-LOCK = """
-select l.shard, waiting.is_marked from segments_lane l cross join lateral (
+LOCK = f"""
+select l.shard, waiting.is_marked, {BY_INDEX} from segments_lane l cross join lateral (
     select marked.at is not null as is_marked, least(marked.at, due.at) as since from
         (select (select s.at from ingestion_staleprofiles s where s.project_id = l.project_id and s.shard = l.shard
             order by s.id limit 1) as at) marked,
@@ -50,7 +51,7 @@ limit (select case when sum(length(items)) > %(few)s then least(
                         then ceil(count(distinct shard) * %(bytes)s::float8 / sum(length(items))) end) end
        from (select shard, items from ingestion_staleprofiles where project_id = %(project)s limit %(most)s) s)::bigint
 for update of l skip locked
-"""
+"""  # noqa: S608 - the column is a constant
 CLAIM = """
 delete from ingestion_staleprofiles where project_id = %(project)s and (shard, id) in (
     select shard, id from (
@@ -142,7 +143,7 @@ def _lanes(cursor: Rows, project_id: int) -> tuple[list[int], bool]:
     with cursor.connection.pipeline():  # with the BEGIN before it
         cursor.execute(LOCK, {**given, "project": project_id})
     lanes = cursor.fetchall()
-    return [shard for shard, _ in lanes], any(is_marked for _, is_marked in lanes)
+    return [shard for shard, *_ in lanes], any(is_marked for _, is_marked, _ in lanes)
 
 
 def united(marks: Iterable[Mark]) -> dict[int, Mark]:

@@ -11,7 +11,7 @@ import msgspec
 from django.conf import settings
 from django.db import transaction
 
-from ingestion.applying.cursors import Cursor, bulk_cursor
+from ingestion.applying.cursors import Cursor, array, bulk_cursor
 
 EVENTS_A_TURN = 5_000
 BYTES_A_TURN = 16 * 1024 * 1024  # of bodies; they become several times as much in memory
@@ -45,7 +45,7 @@ TAKE_ONE = """
 select id, batch_id, key_id, dialect, n, received_at, body from ingestion_batch
 where project_id = %s and id = %s and not parked
 """
-FORGET = "delete from ingestion_batch where project_id = %s and id = any(%s)"
+FORGET = "delete from ingestion_batch where project_id = %s and id = any(%s::bigint[])"
 PARK = "update ingestion_batch set parked = true, error = %s where project_id = %s and id = %s"
 UNPARK = "update ingestion_batch set parked = false, error = '' where project_id = %s and id = %s and parked"
 
@@ -102,17 +102,13 @@ def forget(cursor: Cursor, project: int, batches: Sequence[Waiting]) -> None:
     if inbox_is_apart():
         transaction.on_commit(lambda: _delete(project, rows))
     else:
-        _forget(cursor, project, rows)
+        cursor.execute(FORGET, [project, array(rows)])
 
 
 def _delete(project: int, rows: list[int]) -> None:
     with bulk_cursor(settings.INBOX_ALIAS) as cursor:
-        _forget(cursor, project, rows)
-
-
-def _forget(cursor: Cursor, project: int, rows: list[int]) -> None:
-    # Never prepared: a plan for any list compares every row with every id, once the inbox was seen empty.
-    cursor.execute(FORGET, [project, rows], prepare=False)
+        # Not prepared: planned while the inbox was empty, it would compare every row with every id.
+        cursor.execute(FORGET, [project, array(rows)], prepare=False)
 
 
 def park(project: int, row: int, error: str) -> None:

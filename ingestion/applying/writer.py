@@ -72,21 +72,21 @@ def apply(
         began = tracing.now()
         readahead.begin(lane.project, batches, now)
         turn = _worked_out(cursor, lane, now, todo, ready)
-        _write(cursor, turn)
+        _write(cursor, turn, batches)
         for (*_, what), n in turn.counted.items():
             found[what] += n
         if tracing.on():
             stored = (one.arrival.uid for one in turn.outcomes if one.what == "stored" and one.arrival is not None)
             tracing.tell(stored, "event.apply", began=began, project=lane.project)
-    waiting.forget(cursor, lane.project, batches)
+    else:
+        waiting.forget(cursor, lane.project, batches)
     return found
 
 
 def _not_yet_applied(cursor: Cursor, project: int, batches: Sequence[Waiting]) -> tuple[int, list[Waiting]]:
     batch_ids = ",".join(batch.batch_id for batch in batches)  # ours, without anything to quote
     statement = NOW if waiting.inbox_is_apart() else UNHURRIED
-    # Never prepared: a plan made while the table was new reads all of it, long after it has grown.
-    row = cursor.execute(statement, [project, f"{{{batch_ids}}}"], prepare=False).fetchone()
+    row = cursor.execute(statement, [project, f"{{{batch_ids}}}"]).fetchone()
     now, applied, *_ = row or (0, [])
     done = set(applied)
     todo = {batch.batch_id: batch for batch in reversed(batches) if batch.batch_id not in done}
@@ -155,7 +155,7 @@ def _traits(cursor: Cursor, project: int, found: Sequence[Outcome], people: Peop
     return outcomes.sheets(found, merged, stored)
 
 
-def _write(cursor: Cursor, turn: Turn) -> None:
+def _write(cursor: Cursor, turn: Turn, taken: Sequence[Waiting]) -> None:
     project = turn.lane.project
     with copy_packed(cursor, written.EVENTS, written.packed(project, turn.names, turn.outcomes)):
         touched = _touched(turn)
@@ -175,6 +175,7 @@ def _write(cursor: Cursor, turn: Turn) -> None:
             told = [outcome for outcome in turn.outcomes if not ids.imported(outcome.batch.batch_id)]
             if told:  # nobody forwards the past
                 log.record(cursor, project, told, turn.now)
+        waiting.forget(cursor, project, taken)
     written.copy_dead_letters(cursor, project, turn.outcomes, turn.now)
     _remember_people(cursor, turn)
 

@@ -8,7 +8,6 @@ from collections import Counter
 from urllib.parse import urlsplit
 
 import msgspec
-import pytest
 
 from tests.e2e.calling import SOON
 from tests.stack import Stack, wait_for
@@ -64,7 +63,6 @@ class Crowd:
         return found
 
 
-@pytest.mark.usefixtures("left_well")
 def test_a_stop_under_load(stack: Stack) -> None:
     crowd = Crowd(stack)
     try:

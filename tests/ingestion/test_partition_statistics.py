@@ -25,4 +25,8 @@ def test_a_month_that_begins_to_fill_is_looked_at_once() -> None:
         assert "ingestion_event_2031_01" in partitions.learn()
         cursor.execute(PLAN)
         assert "project_id_profile_id_name_id_ts_idx" in str(cursor.fetchall())
+        cursor.execute("select array_agg(attname) from pg_stats where tablename = 'ingestion_event_2031_01'")
+        known = {name for (names,) in cursor.fetchall() for name in names}
+    assert "profile_id" in known
+    assert not known & {"props", "context"}, "they would be most of what it costs, and no plan asks for them"
     assert "ingestion_event_2031_01" not in partitions.learn()
