@@ -1,7 +1,7 @@
 """What a transport is: from items to one request, and from the answer to what became of each item. Pure."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -55,6 +55,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 TAKEN = Verdict()
 
+Form = TypeVar("Form")
+
 
 class Transport(Protocol):
     """A module of delivery.transports."""
@@ -65,6 +67,14 @@ class Transport(Protocol):
     def request(self, target: Target, items: Sequence[Item], *, now: int) -> Request: ...
 
     def verdict(self, items: Sequence[Item], answer: Answer) -> Verdict: ...
+
+
+def said(answer: Answer, form: type[Form]) -> Form | None:
+    """The document that was answered; None for anything else. Whoever answers is a stranger, and may mean harm."""
+    try:
+        return msgspec.json.decode(answer.body, type=form)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def usual(items: Sequence[Item], answer: Answer) -> Verdict:

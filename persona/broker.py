@@ -21,6 +21,7 @@ from persona.transports import LOCK
 REDIS = ("redis://", "rediss://")
 LOOKED_AT = 8  # messages at either end of a queue
 UNSYNCED = "-c synchronous_commit=off"
+ANSWER_SECONDS = 5.0  # for Redis; more than the second for which it may hold back an answer
 VISIBILITY_SECONDS = 600  # a message whose worker died comes back after this long; no task may run longer
 
 
@@ -65,7 +66,7 @@ def conn_string(database: Mapping[str, Any]) -> str:
 def transport_options() -> dict[str, Any]:
     """Kombu's options for the broker that is configured. The defaults of pgmq would wait half a second for a task."""
     if not embedded():
-        return {"visibility_timeout": VISIBILITY_SECONDS}
+        return {"visibility_timeout": VISIBILITY_SECONDS, **_limits()}
     return {
         "conn_string": conn_string(connection.settings_dict),
         "init_extension": False,
@@ -79,6 +80,14 @@ def transport_options() -> dict[str, Any]:
         # would in the end fill PostgreSQL's notification queue.
         "use_notify": False,
     }
+
+
+def _limits() -> dict[str, Any]:
+    """Without them who publishes waits for a quarter of an hour, or for ever, for a Redis that is gone without a word:
+    beat is one of those."""
+    if not str(settings.CELERY_BROKER_URL).startswith(REDIS):
+        return {}
+    return {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS, "socket_keepalive": True}
 
 
 # The notification is the one that an inserted message would make: a worker that missed it for the message that waits

@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import Celery, signals
 from celery.app.amqp import AMQP
+from celery.concurrency import prefork
 from celery.contrib.django.task import DjangoTask
 from celery.exceptions import CPendingDeprecationWarning
 from celery.schedules import crontab
@@ -20,6 +21,7 @@ from kombu import Queue
 from psycopg_pool.base import AttemptWithBackoff
 
 from persona import broker, outages, transports
+from persona.pool import Pool
 from persona.running.embedded import PR_SET_PDEATHSIG
 
 # Tasks that do whatever waits, and their queues.
@@ -113,6 +115,11 @@ def _say_less(**_: object) -> None:
 
 
 @signals.celeryd_init.connect
+def _replace_the_killed(**_: object) -> None:
+    prefork.TaskPool.BlockingPool = Pool
+
+
+@signals.celeryd_init.connect
 def _listen(**_: object) -> None:
     """A worker's consumer is woken by NOTIFY; its task process, which only publishes, does not listen."""
     if broker.embedded():
@@ -128,7 +135,20 @@ def _task_process(**_: object) -> None:
     if broker.embedded():
         app.conf.broker_transport_options["use_notify"] = False
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _end_with_parent()
+
+
+def _end_with_parent() -> None:
+    """The kernel's word comes when the thread ends that has forked this process. One that replaces another is forked by
+    a thread that ends when the worker is asked to stop, and then has its task to finish."""
+    parent = os.getppid()
+
+    def look(*_: object) -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+
+    signal.signal(signal.SIGUSR2, look)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGUSR2)
 
 
 @signals.worker_ready.connect

@@ -8,8 +8,9 @@ is written down late and sent once.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from functools import lru_cache, partial
 
 import msgspec
@@ -109,7 +110,8 @@ def _serve(ours: UnderWay, period: float, stopping: Callable[[], bool]) -> None:
         for future in finished:
             one = going.pop(future)
             try:
-                _end(one, future.result())
+                with _alone(one.destination):
+                    _end(one, future.result())
             except LOST:
                 going[future] = one
                 raise
@@ -142,13 +144,27 @@ def _begin(ours: UnderWay, done_with: set[int]) -> None:
             continue
         ours.owed.append(claim)
         found = Destination.objects.select_related("project").filter(project=project, pk=number).first()
-        started = None if found is None else _start(found, claim)
+        started = None
+        with _alone(found):
+            started = None if found is None else _start(found, claim)
+            if started is None:
+                queue.release(claim)
         if started is None:
-            queue.release(claim)
             done_with.add(number)
         else:
             going[client().run(partial(wave.send, started.wave))] = started
         ours.owed.pop()
+
+
+@contextmanager
+def _alone(destination: Destination | None) -> Iterator[None]:
+    """What goes wrong with one of them is no other's trouble: it comes again when its lease is over. Raises LOST."""
+    try:
+        yield
+    except LOST:
+        raise
+    except Exception:
+        log.exception("destination.failed", destination=destination and destination.public_id)
 
 
 def _start(destination: Destination, claim: Claim) -> Going | None:

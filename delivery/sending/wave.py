@@ -100,9 +100,15 @@ def is_taken(verdict: Verdict) -> bool:
 async def _deliver(post: Post, wave: Wave, parcel: Parcel) -> Result:
     at = int(time.time() * 1000)
     answer = await post(wave.transport.request(wave.target, parcel.items, now=at))
-    verdict = wave.transport.verdict(parcel.items, answer)
+    verdict = _storable(wave.transport.verdict(parcel.items, answer))
     # The answers of a wave are kept until its end: no more of each than the log shows.
     return Result(parcel, msgspec.structs.replace(answer, body=answer.body[:ANSWER_KEPT]), verdict, at)
+
+
+def _storable(verdict: Verdict) -> Verdict:
+    """Without the character that PostgreSQL does not keep: a receiver's own words are among these."""
+    refused = {key: reason.replace("\x00", "") for key, reason in verdict.refused.items()}
+    return msgspec.structs.replace(verdict, refused=refused, error=verdict.error.replace("\x00", ""))
 
 
 def _ends(verdict: Verdict) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from delivery.outgoing import Happened, Item, Target, Verdict, usual
+from delivery.outgoing import Happened, Item, Target, Verdict, said, usual
 from persona.lib.outbound import Answer, Request
 
 BATCH = 100
@@ -36,14 +36,14 @@ def request(target: Target, items: Sequence[Item], *, now: int) -> Request:
 
 
 def verdict(items: Sequence[Item], answer: Answer) -> Verdict:
-    said = _said(answer)
+    document = said(answer, dict[str, Any]) or {}
     keys = [item.key for item in items]
     if answer.status == 413:
         return Verdict(later=keys, too_large=True, error="It answered 413: too much at once.")
     if answer.status == 400:
-        return _refused(keys, said)
+        return _refused(keys, document)
     if answer.status == 429:
-        return _throttled(items, said, answer)
+        return _throttled(items, document, answer)
     return usual(items, answer)
 
 
@@ -58,39 +58,32 @@ def _event(event: Happened) -> dict[str, Any]:
     }
 
 
-def _said(answer: Answer) -> Mapping[str, Any]:
-    try:
-        return msgspec.json.decode(answer.body, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        return {}
-
-
-def _refused(keys: Sequence[str], said: Mapping[str, Any]) -> Verdict:
-    error = f"It answered 400: {str(said.get('error', ''))[:200]}"
+def _refused(keys: Sequence[str], document: Mapping[str, Any]) -> Verdict:
+    error = f"It answered 400: {str(document.get('error', ''))[:200]}"
     reasons: dict[str, str] = {}
     for name in REFUSING:
-        fields = said.get(name)
+        fields = document.get(name)
         for field, places in fields.items() if isinstance(fields, dict) else ():
             reasons |= dict.fromkeys(_at(keys, places), f"{name}: {field}"[:200])
-    reasons |= dict.fromkeys(_at(keys, said.get(SILENCED)), SILENCED)
+    reasons |= dict.fromkeys(_at(keys, document.get(SILENCED)), SILENCED)
     if not reasons:
-        wrong_key = "api" in str(said.get("error", "")).lower()
+        wrong_key = "api" in str(document.get("error", "")).lower()
         return Verdict(later=keys, error=error, pause="Amplitude does not know this API key." if wrong_key else "")
     return Verdict(refused=reasons, again=[key for key in keys if key not in reasons], error=error)
 
 
-def _throttled(items: Sequence[Item], said: Mapping[str, Any], answer: Answer) -> Verdict:
+def _throttled(items: Sequence[Item], document: Mapping[str, Any], answer: Answer) -> Verdict:
     keys = [item.key for item in items]
     spent: set[str] = set()
     for name in QUOTAS:
-        ids = said.get(name)
+        ids = document.get(name)
         spent |= {str(one) for one in ids} if isinstance(ids, dict | list) else set()
     over = {
         item.key: "The daily quota of this user or device is exceeded."
         for item in items
         if item.event is not None and {item.event.user, item.event.device} & spent
     }
-    late = set(_at(keys, said.get("throttled_events"))) - over.keys()
+    late = set(_at(keys, document.get("throttled_events"))) - over.keys()
     if not late and not over:
         late = set(keys)
     return Verdict(

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from delivery.outgoing import Happened, Item, Target, Verdict, usual
+from delivery.outgoing import Happened, Item, Target, Verdict, said, usual
 from persona.lib.outbound import Answer, Request
 
 BATCH = 500
@@ -73,12 +73,9 @@ def _event(event: Happened) -> dict[str, Any]:
 
 
 def _failed(keys: Sequence[str], answer: Answer) -> dict[str, str]:
-    try:
-        records = msgspec.json.decode(answer.body, type=Said).failed_records
-    except msgspec.MsgspecError:
-        return {}
+    document = said(answer, Said) or Said()
     found: dict[str, str] = {}
-    for record in records:
+    for record in document.failed_records:
         key = (
             record.insert_id
             if record.insert_id in keys

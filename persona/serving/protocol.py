@@ -8,7 +8,7 @@ would have to wait.
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGI3Application, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_BYTES = 64 * 1024  # of a request, beside its body; up to one read of the socket more
@@ -42,6 +42,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _body = 0  # bytes of this request's body so far
     _other = 0  # bytes of everything else
     _turned = False  # a request has begun or ended in what is being read
+    _answered: RequestResponseCycle | None = None  # by the application, now or last
 
     def data_received(self, data: bytes) -> None:
         before = self._body
@@ -75,9 +76,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._answered is not None and self._answered is not self.cycle:
+            # uvicorn tells the request that came last alone; one before it, say a stream, would wait for ever.
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         self.on_stop = None
         if self.scope is not None:
             self.scope["extensions"] = {}  # or it would be a cycle, for the collector to find
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def shutdown(self) -> None:
         super().shutdown()

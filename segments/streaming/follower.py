@@ -105,7 +105,8 @@ class Follower:
                 if rows[0].seq != self.feed.cursor + 1:
                     self._restart(rows[0].seq - 1)
                 self.feed.extend(rows)
-                await self._deliver()
+                # To the last of them, even if whoever opens a stream, and so has us read, is called off meanwhile.
+                await asyncio.shield(spawn(self._deliver()))
             if len(rows) < PAGE:
                 return
 

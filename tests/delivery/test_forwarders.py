@@ -10,14 +10,14 @@ from django.db import connection
 from delivery import services
 from delivery.models import Attempt, Cursor, Destination
 from delivery.outgoing import Happened, Item, Target
-from delivery.sending import queue, turn
+from delivery.sending import forwarding, queue, turn
 from delivery.transports import mixpanel as transport
 from ingestion import retention
 from ingestion.models import Applied, WriterLane
 from keys.models import Project
 from persona.lib.outbound import Outbound
 from tests.delivery.conftest import deliver, deliveries, waiting_at
-from tests.delivery.receiver import Got, Receiver, Reply, answer, said
+from tests.delivery.receiver import Got, Receiver, Reply, answer, receiver, said
 from tests.ingestion.applying import apply_all, identify, put, track
 from tests.segments.living import now_ms
 
@@ -232,6 +232,42 @@ def test_who_asks_for_time_gets_it(project: Project, mixpanel: Destination, inbo
     turn.deliver_some()
     state = Cursor.objects.get(project=project, destination_id=mixpanel.pk)
     assert state.resting_until - queue.clock() > 15_000
+
+
+DEEP = b'{"error": ' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+NO_TEXT = b'{"error": "\xff\xfe", "failed_records": []}'
+NULL = b"""{"error": "a\\u0000b", "events_with_invalid_fields": {"a\\u0000b": [0]},
+           "failed_records": [{"index": 0, "field": "a\\u0000b", "message": "a\\u0000b"}]}"""
+
+
+@pytest.mark.parametrize("body", [DEEP, NO_TEXT, NULL], ids=["deep", "no text", "null"])
+@pytest.mark.parametrize("kind", ["amplitude", "mixpanel"])
+def test_an_answer_that_cannot_be_read_or_kept_costs_nobody_else_anything(
+    project: Project, inbox: Receiver, alice: User, kind: str, body: bytes
+) -> None:
+    inbox.reply = answer(400, body)
+    bad = forwarder(project, kind, inbox.url, alice)
+    with receiver() as other:
+        good = forwarder(project, kind, other.url, alice)
+        happen(project, "e0", "e1")
+        turn.deliver_some()
+        assert [names_of(got) for got in other.got] == [["e0", "e1"]]
+        assert waiting_at(good) == []
+    assert [one.tries[-1]["status"] for one in deliveries(bad) if one.tries][:1] == [400]
+
+
+def test_one_that_cannot_be_served_at_all_costs_nobody_else_anything(
+    project: Project, inbox: Receiver, alice: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it is: here nobody can read any more what is to be sent to it."""
+    bad, good = (forwarder(project, "amplitude", inbox.url, alice) for _ in range(2))
+    happen(project, "e0")
+    forwarding.take_in(bad, 0, queue.clock(), batch=1)
+    Attempt.objects.filter(project=project, destination_id=bad.pk).update(body="?")
+    turn.deliver_some()
+    assert [names_of(got) for got in inbox.got] == [["e0"]]
+    assert (len(waiting_at(good)), len(waiting_at(bad))) == (0, 1)
+    assert "destination.failed" in caplog.text
 
 
 # --- the log of applied events ---

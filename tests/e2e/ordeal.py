@@ -168,11 +168,11 @@ def instants(database: books.Database, project: int, sent: Iterable[Json]) -> di
 
 
 def descendants(pid: int) -> list[int]:
-    """All children, and theirs."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
-        return []
+    """All children, of whichever thread, and theirs."""
+    children: list[str] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            children += thread.read_text().split()
     return [one for child in map(int, children) for one in (child, *descendants(child))]
 
 

@@ -26,7 +26,7 @@ SOMETHING_WRONG = {
 
 
 @pytest.fixture(scope="module")
-def ordeal(stack: Stack) -> Ordeal:
+def ordeal(stack: Stack, left_well: None) -> Ordeal:
     """Over, and checked."""
     seed = int(os.environ.get("PERSONA_CRASH_SEED", "1"))  # others are for bench/crash.py
     print(f"PERSONA_CRASH_SEED={seed}")  # noqa: T201 - pytest shows it when something fails

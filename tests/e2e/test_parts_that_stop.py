@@ -1,4 +1,5 @@
-"""SegOps' health and every wire's answer when a real part is gone: the workers stand still, PostgreSQL is killed.
+"""SegOps' health and every wire's answer when a real part is gone: the workers stand still or lose the process of their
+tasks, PostgreSQL is killed.
 
 What takes a while by itself (silence, lag) is made older in the database; that it is noticed, and ends, is not.
 """
@@ -12,8 +13,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.e2e.calling import INGEST, Caller, Got
-from tests.stack import Stack, wait_for
+from tests.e2e.calling import INGEST, Caller, Got, track
+from tests.e2e.ordeal import descendants
+from tests.stack import Stack, alive, wait_for
+
+pytestmark = pytest.mark.usefixtures("left_well")
 
 HEALTH = "/api/ingestion/health/"
 OLD = 100_000  # ms: more than any limit here
@@ -91,6 +95,20 @@ def test_the_workers_stand_still(stack: Stack, server: Caller) -> None:
         assert server.ask("GET", HEALTH).headers["retry-after"] == "5"
     becomes(server, 200, {})
     wait_for(lambda: run(stack, STORED) == (1,), "the event to be stored")
+
+
+def test_the_process_of_a_workers_tasks_is_killed(stack: Stack, server: Caller) -> None:
+    """While it waits for a task, as it does nearly always. Its successor works, and is not killed by a stop."""
+    worker = stack.pids["worker"]
+    (first,) = descendants(worker)
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: {*descendants(worker)} - {first}, "a successor")
+    server.applied(server.ingest(track("killed", "killed")))
+    (second,) = descendants(worker)
+    os.kill(worker, signal.SIGTERM)
+    wait_for(lambda: not alive(worker), "the worker to stop")
+    assert f"pid:{first} exited" in stack.log
+    assert f"pid:{second} exited" not in stack.log
 
 
 @pytest.mark.timeout(120)

@@ -8,6 +8,7 @@ from collections import Counter
 from urllib.parse import urlsplit
 
 import msgspec
+import pytest
 
 from tests.e2e.calling import SOON
 from tests.stack import Stack, wait_for
@@ -63,6 +64,7 @@ class Crowd:
         return found
 
 
+@pytest.mark.usefixtures("left_well")
 def test_a_stop_under_load(stack: Stack) -> None:
     crowd = Crowd(stack)
     try:

@@ -1,5 +1,6 @@
 """The queue inside PostgreSQL: its address, its schema, and a message through it."""
 
+import socket
 import threading
 from typing import Any
 
@@ -11,6 +12,7 @@ from kombu.exceptions import OperationalError
 from kombu.utils import functional
 from pgmq.base import PGMQConfig
 from psycopg.conninfo import conninfo_to_dict
+from pytest_django import Settings
 
 from persona import broker, transports
 from persona.celery import app
@@ -53,6 +55,18 @@ def test_a_task_sent_comes_out_of_its_queue() -> None:
         app.send_task("segments.sweep", connection=queue)
         message = queue.SimpleQueue("live", no_ack=True).get(timeout=60)
         assert message.headers["task"] == "segments.sweep"
+
+
+def test_whoever_publishes_does_not_wait_for_a_redis_that_says_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beat would wait as long as TCP tries, or for ever, and with it the safety net of everything else."""
+    monkeypatch.setattr(broker, "ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.CELERY_BROKER_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        line = Connection(settings.CELERY_BROKER_URL, transport_options=broker.transport_options())
+        with line as queue, pytest.raises(OperationalError):
+            app.send_task("segments.sweep", connection=queue, retry=False)
 
 
 @pytest.mark.django_db(transaction=True)

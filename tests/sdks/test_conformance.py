@@ -47,6 +47,8 @@ LOOKS: dict[str, Look] = {
     "profiles": lambda _, heard: heard["profiles"],
     "resets": lambda _, heard: heard["resets"],
     "cursors": lambda seen, _: [asked.headers.get("last-event-id") for asked in seen.stream],
+    # A machine that is busy for longer than the watchdog waits may have a connection given up once more.
+    "resumes": lambda seen, _: distinct([asked.headers.get("last-event-id") for asked in seen.stream]),
     "filters": lambda seen, _: seen.stream[0].query.get("persona", []),
 }
 AT_LEAST: dict[str, Look] = {

@@ -148,3 +148,14 @@ def test_on_a_server_without_our_pipe(shop: Shop, settings: Settings, http: str)
         settings.PERSONA_STREAM_IDLE = 1
         assert stream.ended()
         stream.close()
+
+
+def test_a_client_that_leaves_with_another_request_behind_its_stream(shop: Shop, port: int, settings: Settings) -> None:
+    """The server then looks at the request that came last, and forgets whom it is answering."""
+    settings.PERSONA_STREAM_HEARTBEAT = 0.1
+    lines = ("GET / HTTP/1.1", "Host: localhost", f"Authorization: Bearer {shop.pk}", "", "")
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as client:
+        client.sendall("\r\n".join(lines).encode() * 2)
+        assert client.recv(15) == b"HTTP/1.1 200 OK"
+        until(lambda: open_streams() == 1, "the stream")
+    until(lambda: open_streams() == 0, "the stream to be over")

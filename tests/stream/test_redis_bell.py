@@ -104,6 +104,19 @@ def test_without_redis_nothing_is_lost_and_it_is_said_once(
         assert stream.next().id == 6
 
 
+@needs_redis
+def test_what_nobody_understands_on_the_line_does_not_end_it(
+    shop: Shop, port: int, server: Redis, settings: Settings
+) -> None:
+    """The channel has the library's name: any other program that uses it may speak there."""
+    settings.PERSONA_STREAM_HEARTBEAT = 1_000
+    with Listening(port, shop.pk) as stream:
+        until(lambda: server.listeners() == 1, "the bell's line")
+        redis.Redis(port=server.port).publish(bell.REDIS_CHANNEL, "what?")
+        shop.append()
+        assert stream.next().id == 1
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
