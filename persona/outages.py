@@ -8,7 +8,13 @@ from celery.beat import SchedulingError
 from django.db import InterfaceError, OperationalError
 from kombu.exceptions import OperationalError as BrokerError
 
-LOGGERS = ("celery.app.trace", "celery.beat", "celery.worker.consumer.consumer", "celery.worker.request")
+LOGGERS = (
+    "celery.app.trace",
+    "celery.beat",
+    "celery.worker.consumer.consumer",
+    "celery.worker.request",
+    "django.dispatch",
+)
 AWAY = (InterfaceError, psycopg.InterfaceError, redis.ConnectionError, redis.TimeoutError, ConnectionError, BrokerError)
 # SQLSTATE classes: the connection was lost, or an operator ended it. None: there was nobody to say one.
 LOST = ("08", "57", None)
