@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connection, connections
-from pytest_django import Settings
+from django.test import override_settings
 
 from ingestion.accepting.inbox import inbox
 from keys.auth import ring
@@ -17,7 +17,10 @@ from keys.limits import charging
 from keys.limits.buckets import Limiter
 from keys.models import Member, Project
 from tests import postgres
+from tests.effort import tries
 from tests.waiting import DEADLINE
+
+SHARDS = tries(8, plain=2)  # more than one; each takes a step of every backfill
 
 
 @pytest.fixture(scope="session")
@@ -53,17 +56,20 @@ def _commits(node: pytest.Item) -> bool:
     return bool(marker and marker.kwargs.get("transaction"))
 
 
-@pytest.fixture(autouse=True)
-def fast_passwords(settings: Settings) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def fast_passwords() -> Iterator[None]:
     """Real hashing takes a third of a second a person; what it hashes with is Django's business."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
 
 
-@pytest.fixture(autouse=True)
-def still_clock_of_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def still_clock_of_tries() -> Iterator[None]:
     """Tries are counted by the minute; a minute that ends in the middle of a test would begin the count anew."""
     now = time.time()
-    monkeypatch.setattr("django_ratelimit.core.time", SimpleNamespace(time=lambda: now))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django_ratelimit.core.time", SimpleNamespace(time=lambda: now))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -72,10 +78,12 @@ def still_clock_of_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charging, "_alone", Limiter(clock=lambda: 0.0))
 
 
-@pytest.fixture(autouse=True)
-def patient_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def patient_probes() -> Iterator[None]:
     """A busy machine may need more than a second to open a connection. What a probe does then has a test of its own."""
-    monkeypatch.setattr("persona.health.readiness.PATIENCE", DEADLINE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("persona.health.readiness.PATIENCE", DEADLINE)
+        yield
 
 
 @pytest.fixture
@@ -98,7 +106,7 @@ def charlie(db: None) -> User:
 @pytest.fixture
 def project(alice: User, bob: User) -> Project:
     """Alice's shop, with Bob as its editor."""
-    project = Project.objects.create(slug="shop", name="Alice's shop")
+    project = Project.objects.create(slug="shop", name="Alice's shop", shards=SHARDS)
     Member.objects.create(project=project, user=alice, role=Member.Role.OWNER)
     Member.objects.create(project=project, user=bob, role=Member.Role.EDITOR)
     return project
@@ -107,6 +115,6 @@ def project(alice: User, bob: User) -> Project:
 @pytest.fixture
 def other_project(charlie: User) -> Project:
     """Charlie's own project: nothing of Alice's may ever be seen through it."""
-    project = Project.objects.create(slug="elsewhere", name="Charlie's place")
+    project = Project.objects.create(slug="elsewhere", name="Charlie's place", shards=SHARDS)
     Member.objects.create(project=project, user=charlie, role=Member.Role.OWNER)
     return project

@@ -11,11 +11,13 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 SHARING = (
-    "tests/e2e/", "tests/importing/test_command", "tests/replay/", "tests/runtime/test_commands",
-    "tests/runtime/test_web", "tests/sdks/test_end_to_end", "tests/browser/test_sdk_installation",
+    "tests/api/test_contract", "tests/e2e/", "tests/importing/test_command", "tests/replay/",
+    "tests/runtime/test_commands", "tests/runtime/test_web", "tests/sdks/test_end_to_end",
+    "tests/browser/test_sdk_installation",
 )  # fmt: skip
 CRUEL = ("tests/runtime/test_full_disk", "tests/runtime/test_up")
-ENDS_IT = "tests/runtime/test_up"  # what the cruel ones share
+# Of what shares an installation: the one ends it, the other asks it for everything, and changes what it may.
+LAST = ("tests/runtime/test_up", "tests/api/test_contract")
 FIRST = (
     "tests/interop/", "the installation", "what is ill-treated", "tests/runtime/", "tests/sdks/", "tests/browser/",
     "tests/stream/",
@@ -40,7 +42,7 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist comes
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: (place(item.nodeid), item.nodeid.startswith(ENDS_IT)))
+    items.sort(key=lambda item: (place(item.nodeid), item.nodeid.startswith(LAST)))
 
 
 @pytest.hookimpl(optionalhook=True)

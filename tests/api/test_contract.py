@@ -14,6 +14,7 @@ MOST = str(tries(2, plain=1))  # of an operation
 
 
 def test_answers_are_those_of_the_document(stack: Stack, tmp_path: Path) -> None:
+    before = len(stack.log)
     found = run(stack, prepared(stack), tmp_path, "--phases", "examples,fuzzing", "--max-examples", MOST, "--seed", "1")
     assert found.returncode == 0, found.stdout + found.stderr
-    assert "request.failed" not in stack.log
+    assert "request.failed" not in stack.log[before:]

@@ -11,10 +11,15 @@ from tests.browser.shop import Shop
 from tests.stack import Stack
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> None:
+    """Before an installation is started and furnished for it."""
     if CHROMIUM is None:
         pytest.skip("needs Chromium (Debian: apt-get install chromium)")
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     browser = Chromium(tmp_path_factory.mktemp("chromium"))
     yield browser
     browser.close()

@@ -73,8 +73,9 @@ def books(stack: Stack) -> Books:
     return Books(stack)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _installed() -> None:
+    """Before an installation is started for them."""
     if not PYTHON.exists() or not NODE_MODULES.exists() or shutil.which("node") is None:
         pytest.skip("needs the clients of other products: make interop (and Node.js)")
 

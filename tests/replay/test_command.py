@@ -16,7 +16,7 @@ from tests.replay.conftest import Replay, row, written
 from tests.skips import NOT_OURS
 from tests.stack import ROOT, Stack
 
-REAL = Path(os.environ.get("PERSONA_RETAIL_CSV") or "../shared/data/online-retail.csv.gz")
+REAL = ROOT / Path(os.environ.get("PERSONA_RETAIL_CSV") or "../shared/data/online-retail.csv.gz")
 ROWS = tries(5_000, plain=2_000)
 LEAST = 40  # order lines
 
@@ -51,15 +51,15 @@ def test_everything_once_and_a_second_time_nothing(
     assert server.members(members) == expected
 
 
+@pytest.mark.skipif(
+    not REAL.is_file(), reason=f"{NOT_OURS}the Online Retail data set; PERSONA_RETAIL_CSV says where it is"
+)
 def test_the_real_file(shop: Caller, replay: Replay) -> None:
     """Who has many order lines among the first rows, by a plain count and by a persona that was there before them."""
-    path = ROOT / REAL
-    if not path.is_file():
-        pytest.skip(f"{NOT_OURS}the Online Retail data set; PERSONA_RETAIL_CSV says where it is")
     slug = shop.persona("regulars", count("order_line", LEAST))
-    said = replay(path, "--project", "replayed", "--shift-to-now", "--limit", str(ROWS), key=shop.key)
+    said = replay(REAL, "--project", "replayed", "--shift-to-now", "--limit", str(ROWS), key=shop.key)
     assert f"{ROWS:,} stored, 0 duplicates, 0 rejected" in said
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+    with gzip.open(REAL, "rt", encoding="utf-8", newline="") as file:
         first = itertools.islice(csv.DictReader(file), ROWS)
         lines = Counter(line["CustomerID"].removesuffix(".0") or f"invoice-{line['InvoiceNo']}" for line in first)
     expected = {whose for whose, n in lines.items() if n >= LEAST}

@@ -31,9 +31,10 @@ def shop(stack: Stack) -> Caller:
     return Caller(stack.url, made_key(stack, "shop-year"), "shop-year")
 
 
+@pytest.mark.skipif(
+    not REAL.is_file(), reason=f"{NOT_OURS}the Online Retail data set; PERSONA_RETAIL_CSV says where it is"
+)
 def test_members_are_those_of_plain_python(stack: Stack, shop: Caller, replay: Replay) -> None:
-    if not REAL.is_file():
-        pytest.skip(f"{NOT_OURS}the Online Retail data set; PERSONA_RETAIL_CSV says where it is")
     asked = plain.questions(plain.FIRST_ROWS)
     for question in asked[::2]:  # some live, the others by backfill
         made(shop, question)

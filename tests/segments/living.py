@@ -48,8 +48,13 @@ def persona(project: Project, slug: str, rule: Json, *, status: str = "live", **
 
 def settle() -> None:
     """Apply, evaluate and backfill until all three find nothing."""
-    while ingestion_tasks.apply_some() + evaluator.evaluate_some() + backfill.backfill_some():
+    while ingestion_tasks.apply_some() + evaluator.evaluate_some() + _backfilled():
         pass
+
+
+def _backfilled() -> int:
+    """All that waits; the profiles seen, and one for each page."""
+    return sum(iter(backfill.backfill_some, 0))
 
 
 def now_ms() -> int:
