@@ -29,6 +29,7 @@ FUNCTIONS = {
     "distinct": "different", "first": "first", "last": "latest",
 }  # fmt: skip
 OF_EVENTS = {cmp: word for cmp, word in COMPARED.items() if cmp not in DURATIONS}
+OF_FUNCTIONS = {"count": COUNTED, "first": COMPARED, "last": COMPARED}  # those of the others are OF_EVENTS
 WINDOWS = {"last": "in the last", "between": "between", "": "ever"}
 SIZE = 200_000  # characters of JSON that are read
 
@@ -142,7 +143,7 @@ def laid_out(draft: Draft, name: str) -> Draft:
     for rows in ("w", "s"):
         shown[rows] = [{**row, "name": f"{name}.{rows}.{place}"} for place, row in enumerate(draft.get(rows, []))]
     shown["says"] = words.phrase(Writing({"kind": "group", "match": "all", "solo": "yes", "of": [draft]}).rule)
-    shown["comparators"] = COUNTED if draft.get("fn", "count") == "count" and draft["kind"] == "event" else OF_EVENTS
+    shown["comparators"] = OF_FUNCTIONS.get(str(draft.get("fn", "count")), OF_EVENTS)
     return shown
 
 

@@ -31,7 +31,7 @@ def read_trait(given: Any, place: Place) -> Node:
 
 
 def read_property(given: Any, place: Place) -> Node:
-    """The same of an event, which stays what it is."""
+    """The same of an event, which matches or does not, whatever the time."""
     return _read_trait(given, place, (*COMPARATORS,))
 
 
@@ -48,7 +48,7 @@ def read_event(given: Any, place: Place, where: Ops) -> Node:
     count_leaf(place)
     agg = read_agg(given["agg"], f"{place.path}.agg") if "agg" in given else COUNT
     aggregate = AGGREGATES[agg.fn]
-    cmp, value = _comparison(given, place, tuple(aggregate.comparators or COMPARATORS), aggregate)
+    cmp, value = _comparison(given, place, tuple(aggregate.comparators or (*COMPARATORS, *DATES)), aggregate)
     return Event(
         event=read_name(given["event"], f"{place.path}.event"),
         where=_where(given, place, where),

@@ -1,6 +1,6 @@
 """Timestamps in traits and properties, and the comparators whose answer time alone changes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from persona.lib.clock import LATEST, parse_instant
@@ -39,3 +39,22 @@ DATES: Mapping[str, Callable[[int], When]] = {
     "newer_than": newer_than,
     "within_next": within_next,
 }
+
+
+def through(stretches: Iterable[tuple[Any, int]], when: When, now: int) -> int:
+    """The signed instant f, judged at `now`, of a value that is another one in each stretch of time.
+
+    stretches: the values in their order, each with the instant (ms) at which the next one follows; the last has INF.
+    """
+    at, f = now, 0
+    for value, until in stretches:
+        if until <= at:
+            continue  # it gave way at the very instant at which it came
+        found, instant = f, timestamp(value)
+        f = -INF if instant is None else when(instant, at)
+        if found and (f > 0) is not (found > 0):
+            return at if found > 0 else -at
+        if abs(f) < until:
+            return f
+        at = until
+    return f

@@ -39,10 +39,11 @@ def of_event(node: Event, facts: Facts, now: int, language: Language) -> Detail:
     inside, rows = _rows(node, facts, span.bounds(now, facts.retention), language)
     read = paths.of_row(node.agg.prop) if node.agg.prop else None
     values = [read(row) for row in rows] if read else rows
-    actual = language.aggregates[node.agg.fn].states(values)[-1]
+    found = language.aggregates[node.agg.fn].states(values)[-1]
     wrong = sum(in_where(node.where, row) for row in inside)
     if read and node.agg.fn != "distinct":
-        wrong += _unfit(node, values, actual)
+        wrong += _unfit(node, values, found)
+    actual = timestamp(found) if node.cmp in DATES else found
     return Detail(actual, _compared(node), len(rows), _uids(rows), wrong)
 
 

@@ -1,17 +1,29 @@
-"""The leaves over the events of one name: an aggregate in a window, and the age of the last or first."""
+"""The leaf `event`: an aggregate over the events of one name in a window."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from persona.lib.clock import parse_duration
 from segments.rules import paths
 from segments.rules.calendars import INF
 from segments.rules.compare import Holds
+from segments.rules.dates import When, through
 from segments.rules.leaf import Language, Leaf, Need, Value, keys_of
-from segments.rules.nodes import Event, Since
-from segments.rules.rows import Facts, Row, rows_of
+from segments.rules.nodes import Event
+from segments.rules.rows import Facts, Row
 from segments.rules.where import Matches, compile_where, where_keys
 from segments.rules.windows import Span
+
+
+class Look(NamedTuple):
+    """What an aggregate is computed from: the events of a name that match, in a window; read: the property of each."""
+
+    name: str
+    matches: Matches | None
+    limit: int | None
+    read: Callable[[Row], Any] | None
+    states: Callable[[Sequence[Any]], Sequence[Any]]
+    span: Span
 
 
 def event(node: Event, language: Language) -> Leaf:
@@ -22,16 +34,11 @@ def event(node: Event, language: Language) -> Leaf:
     keys = keys_of(where_keys(node.where) + ([node.agg.prop] if node.agg.prop else []))
     polarity = aggregate.polarity.get(node.cmp, 0)
     need = Need(node.event, span.age, limit if span.newest and not matches else None, *keys)
-    value = _event_value(
-        name=node.event,
-        matches=matches,
-        limit=limit,
-        read=paths.of_row(node.agg.prop) if node.agg.prop else None,
-        states=aggregate.states,
-        holds=language.comparators[node.cmp].make(node.value),
-        span=span,
-        polarity=polarity,
-    )
+    read = paths.of_row(node.agg.prop) if node.agg.prop else None
+    look = Look(node.event, matches, limit, read, aggregate.states, span)
+    if node.cmp in language.dates:
+        when = language.dates[node.cmp](parse_duration(node.value) or 0)
+        return Leaf(_dated_value(look, when), (need,), {node.event: polarity})
     holds = language.comparators[node.cmp].make(node.value)
 
     def moves(facts: Facts, now: int) -> dict[str, int]:
@@ -43,7 +50,7 @@ def event(node: Event, language: Language) -> Leaf:
         rows, _ = counting(facts.events.get(node.event, ()), bounds, matches, None)
         return {node.event: _one_more(len(rows), holds, node)}
 
-    return Leaf(value, (need,), {node.event: polarity}, moves=moves)
+    return Leaf(_event_value(look, holds, polarity), (need,), {node.event: polarity}, moves=moves)
 
 
 def _one_more(count: int, holds: Holds, node: Event) -> int:
@@ -60,83 +67,9 @@ REINFORCED: Mapping[bool, Callable[[Event, int], bool]] = {
 }
 
 
-def since(node: Since, language: Language) -> Leaf:
-    matches = compile_where(node.where, language.comparators) if node.where else None
-    span = language.windows[type(None)](None)
-    keys = keys_of(where_keys(node.where))
-    if matches:
-        need = Need(node.event, None, None, *keys)
-    else:
-        need = Need(node.event, None, 1 if node.which == "last" else 0, *keys, oldest=node.which == "first")
-    value = _since_value(node, parse_duration(node.value) or 0, matches, span)
+def _event_value(look: Look, holds: Holds, polarity: int) -> Value:
+    name, matches, limit, read, states, span = look
 
-    def moves(facts: Facts, now: int) -> dict[str, int]:
-        rows, _ = counting(rows_of(facts, node.event), span.bounds(now, facts.retention), matches, 1)
-        return {node.event: _age_begins(node, bool(rows))}
-
-    return Leaf(value, (need,), {node.event: SINCE.get((node.which, node.cmp, node.if_never), 0)}, moves=moves)
-
-
-def _age_begins(node: Since, has_one: bool) -> int:
-    """What an event of now makes of the age, which it sets to nothing unless an earlier one counts."""
-    if has_one and node.which == "first":
-        return 0
-    true = node.cmp == "lt"
-    return (1 if true else -1) if has_one or node.if_never is not true else 0
-
-
-def _since_value(node: Since, age: int, matches: Matches | None, span: Span) -> Value:
-    last = node.which == "last"
-
-    def value(facts: Facts, now: int) -> int:
-        bounds = span.bounds(now, facts.retention)
-        rows, entering = counting(rows_of(facts, node.event), bounds, matches, 1 if last else None)
-        ages = [(row.ts + age, span.leaves(row.ts, facts.retention)) for row in rows]
-        found = (ages[-1][0] <= now) is (node.cmp == "gte") if ages else node.if_never
-        until = _age_flips(ages, now, found, node)
-        if entering is not None and (last or not rows):
-            until = min(until, span.enters(entering.ts))
-        return until if found else -until
-
-    return value
-
-
-def _age_flips(ages: Sequence[tuple[int, int]], now: int, found: bool, node: Since) -> int:
-    """When the answer `found` ends, if nothing comes: each event stands for all until it leaves, the oldest first.
-
-    ages: of each event, newest first, when it is so old, and when it leaves.
-    """
-    at = now
-    for reached, leaves in reversed(ages):
-        if ((reached <= at) is (node.cmp == "gte")) is not found:
-            return at
-        if at < reached < leaves:
-            return reached
-        at = max(at, leaves)
-    # Of the events after the oldest not all need be known: `last` alone says that there are none.
-    return INF if not ages or (node.which == "last" and found is node.if_never) else at
-
-
-# How one more event moves `since`: by which, cmp and if_never.
-SINCE = {
-    ("last", "lt", False): 1,
-    ("last", "gte", True): -1,
-    ("first", "gte", False): 1,
-    ("first", "lt", True): -1,
-}
-
-
-def _event_value(
-    *,
-    name: str,
-    matches: Matches | None,
-    limit: int | None,
-    read: Callable[[Row], Any] | None,
-    states: Callable[[Sequence[Any]], Sequence[Any]],
-    holds: Holds,
-    span: Span,
-    polarity: int,
-) -> Value:
     def value(facts: Facts, now: int) -> int:
         rows, entering = counting(facts.events.get(name, ()), span.bounds(now, facts.retention), matches, limit)
         answers = states([read(row) for row in rows] if read else rows)
@@ -149,6 +82,29 @@ def _event_value(
         return until if found else -until
 
     return value
+
+
+def _dated_value(look: Look, when: When) -> Value:
+    """Of an aggregate that is an instant: two clocks run, that of the window and that of the date."""
+    name, matches, limit, read, states, span = look
+
+    def value(facts: Facts, now: int) -> int:
+        rows, entering = counting(facts.events.get(name, ()), span.bounds(now, facts.retention), matches, limit)
+        answers = states([read(row) for row in rows] if read else rows)
+        f = through(_stretches(rows, answers, span, facts.retention), when, now)
+        if entering is None:
+            return f
+        until = min(abs(f), span.enters(entering.ts))
+        return until if f > 0 else -until
+
+    return value
+
+
+def _stretches(rows: Sequence[Row], answers: Sequence[Any], span: Span, retention: int) -> Iterator[tuple[Any, int]]:
+    """What the aggregate is, and until when, as the oldest rows drop out, if nothing else happens."""
+    for left in range(len(rows), 0, -1):
+        yield answers[left], span.leaves(rows[left - 1].ts, retention)
+    yield answers[0], INF
 
 
 def counting(

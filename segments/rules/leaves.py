@@ -6,11 +6,12 @@ from typing import Any
 
 from persona.lib.clock import parse_duration
 from segments.rules import paths
+from segments.rules.ages import since
 from segments.rules.aggregates import AGGREGATES
 from segments.rules.calendars import INF
 from segments.rules.compare import COMPARATORS
 from segments.rules.dates import DATES, When, timestamp
-from segments.rules.events import event, since
+from segments.rules.events import event
 from segments.rules.leaf import Language, Leaf
 from segments.rules.nodes import Bucket, Event, List, Sequence, Since, Trait
 from segments.rules.nodes import Node as AnyNode

@@ -104,7 +104,7 @@ def _branches(of: str, comparators: tuple[str, ...]) -> dict[str, list[Schema]]:
 def _events(fn: str, aggregate: Aggregate) -> list[Schema]:
     takes = {
         cmp: aggregate.takes.get(cmp) or conditions.takes_of(cmp)
-        for cmp in COMPARATORS
+        for cmp in (*COMPARATORS, *DATES)
         if aggregate.comparators is None or cmp in aggregate.comparators
     }
     agg = _record({"fn": {"const": fn}, **({"prop": _ref("path")} if aggregate.prop else {})})

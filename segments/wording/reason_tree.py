@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
-from persona.lib.clock import parse_instant
+from persona.lib.clock import parse_instant, rfc3339
 from segments.wording import words
 
 GROUPS = {"all": "All of these", "any": "Any of these", "not": "Not this", "member": "Membership in"}
+EARLIEST = -30_610_224_000_000  # ms, the year 1000: instants before it are shown as this one
 STEP = re.compile(r"\.of(?:\[(\d+)\])?")
 
 
@@ -87,6 +88,8 @@ def _found(node: Mapping[str, Any], written: Mapping[str, Any]) -> str:
         return ""
     if actual is None:
         return "not known" if op == "trait" else "nothing"
+    if written.get("cmp") in words.DURATIONS:
+        return rfc3339(max(actual, EARLIEST))
     return words.value(actual) if not isinstance(actual, float) else f"{actual:g}"
 
 
@@ -104,7 +107,8 @@ def _nothing(_: Mapping[str, Any]) -> str:
 def _value(written: Mapping[str, Any]) -> str:
     if "value" not in written:
         return ""
-    return f"{words.COUNTED.get(str(written.get('cmp')), str(written.get('cmp')))} {words.value(written['value'])}"
+    how = words.COUNTED.get(str(written.get("cmp")))
+    return f"{how} {words.value(written['value'])}" if how else words.compared(written)
 
 
 NEEDED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"event": _value}

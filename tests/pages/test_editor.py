@@ -35,6 +35,9 @@ RULES: dict[str, dict[str, Any]] = {
         {"op": "since", "event": "*", "which": "last", "cmp": "gte", "value": "P30D", "if_never": True}]},
     "dates": {"op": "all", "of": [{"op": "trait", "path": "plan", "cmp": "eq", "value": "trial"},
                                   {"op": "trait", "path": "trial_ends_at", "cmp": "within_next", "value": "P3D"}]},
+    "instants of events": {"op": "all", "of": [
+        {**VIEWED, "agg": {"fn": "last", "prop": "paid_until"}, "cmp": "within_next", "value": "P3D"},
+        {"op": "not", "of": {**VIEWED, "agg": {"fn": "first", "prop": "at"}, "cmp": "older_than", "value": "PT90M"}}]},
     "between": {**VIEWED, "window": {"between": ["P90D", "P30D"]}},
     "nothing of the kind": {"op": "not", "of": {"op": "any", "of": [VIEWED, BOUGHT]}},
     "not all": {"op": "not", "of": {"op": "all", "of": [VIEWED, BOUGHT]}},

@@ -133,6 +133,23 @@ def test_every_rule_can_be_explained(name: str, project: Project, as_bob: Client
     assert "not complete yet" not in page
 
 
+@pytest.mark.parametrize(
+    ("actual", "found"),
+    [
+        (None, "nothing"),
+        (1_780_000_000_000, "2026-05-28T20:26:40.000Z"),
+        (-200_000_000_000_000, "1000-01-01T00:00:00.000Z"),
+    ],
+)
+def test_an_instant_is_shown_as_one(actual: int | None, found: str) -> None:
+    node = RULES["instants of events"]["of"][0]
+    known = {"path": "rule", "op": "event", "matched": False, "actual": actual, "flips_at": None, "mismatches": 0}
+    nobody: dict[str, list[str]] = {"ends": [], "either": [], "capped": [], "of": []}
+    explained = {"of": [{**known, **nobody, "traits": False}]}
+    (reason,) = reason_tree.reasons(explained, {"x": {"rule": node}}, "x")
+    assert (reason.found, reason.needed) == (found, "comes within the next 3 days")
+
+
 def test_other_instants_can_be_asked_for(project: Project, as_bob: Client) -> None:
     living.persona(project, "viewers", living.viewed(1))
     address = f"{known(project)}explain/viewers/"
@@ -182,6 +199,13 @@ def test_a_path_leads_to_its_node(path: str, op: str | None) -> None:
         (
             RULES["sum and since"],
             "sum of total of order_placed is at least 500 and last any event at least 30 days ago, or never",
+        ),
+        (
+            RULES["instants of events"],
+            (
+                "latest paid_until of page_viewed in the last day comes within the next 3 days "
+                "and not (first at of page_viewed in the last day is at least so long ago: 90 minutes)"
+            ),
         ),
         (RULES["steps"], "a, then b, then c within 90 minutes with none of these in between"),
         ({}, "something that is not complete yet"),

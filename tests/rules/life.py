@@ -18,7 +18,9 @@ STEPS = 12
 class Life:
     """A profile and one persona, as the evaluator keeps them."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, op: str = "") -> None:
+        """op: what the rules consist of, "" for anything."""
+        self.op = op
         self.rnd = random.Random(seed)
         self.of = make.scale(self.rnd)
         self.now = self.of.now - 12 * self.of.unit
@@ -29,13 +31,14 @@ class Life:
         self.identified = self.rnd.random() < 0.5
         self.version = 0
         self.current: Current | None = None
-        self.timers = self.gated = self.checks = self.merged = self.doubled = 0
+        self.timers = self.gated = self.checks = self.merged = self.doubled = self.passing = 0
         self.redefine()
 
     def redefine(self) -> None:
-        self.document = make.document(self.rnd, self.of, tuple(self.personas))
+        self.document = make.document(self.rnd, self.of, tuple(self.personas), self.op)
         self.compiled: Compiled = compile_rule(parse(self.document, resolve=self.personas.get))
         self.version += 1
+        self.passing += make.passes(self.document)
         self.judge(None)
 
     def facts(self) -> Facts:

@@ -54,9 +54,9 @@ class Scale(NamedTuple):
     def age(self, units: int) -> str:
         return f"PT{units * self.unit // 1_000}.{units * self.unit % 1_000:03d}S"
 
-    def instants(self, until: int) -> Iterator[int]:
-        """`now`, a few instants on the way, and the last before `until`."""
-        steps = range(self.now + 3 * self.unit, min(until, self.now + 40 * self.unit), 3 * self.unit)
+    def instants(self, until: int, apart: int = 3) -> Iterator[int]:
+        """`now`, a few instants on the way, so many units apart, and the last before `until`."""
+        steps = range(self.now + apart * self.unit, min(until, self.now + 40 * self.unit), apart * self.unit)
         yield from sorted({self.now, *steps, until - 1})
 
 
@@ -90,7 +90,7 @@ def event(rnd: random.Random, of: Scale, *, future: bool) -> Event:
     ts = of.now + offset * of.unit
     if of.unit > 1 and rnd.random() < 0.4:
         ts = midnights(of, rnd)
-    return rnd.choice("aaabbc"), ts, rnd.randbytes(3), *properties(rnd)
+    return rnd.choice("aaabbc"), ts, rnd.randbytes(3), *properties(rnd, of)
 
 
 def events(rnd: random.Random, of: Scale = FINE, *, future: bool) -> list[Event]:
@@ -108,9 +108,9 @@ def facts(events_: list[Event], traits: Json, *, identified: bool, of: Scale = F
     return facts_from(rows, profile=PROFILE, identified=identified, traits=traits, retention=of.retention)
 
 
-def properties(rnd: random.Random) -> tuple[Json, Json]:
-    """Of an event: its properties and its context."""
-    return _object(rnd), _object(rnd)
+def properties(rnd: random.Random, of: Scale) -> tuple[Json, Json]:
+    """Of an event: its properties, mostly with an instant among them, and its context."""
+    return _object(rnd) | ({"t": _timestamp(rnd, of)} if rnd.random() < 0.8 else {}), _object(rnd)
 
 
 def traits(rnd: random.Random, of: Scale = FINE) -> Json:
@@ -137,6 +137,13 @@ def document(rnd: random.Random, of: Scale = FINE, members: tuple[str, ...] = ()
     rules = Rules(rnd, of, members)
     rule = getattr(rules, op)() if op else rules.sequence() if rnd.random() < 0.15 else rules.node(0)
     return {"v": 1, "rule": rule, "identified_only": rnd.random() < 0.1}
+
+
+def passes(node: Any) -> bool:
+    """Whether there is an event node in it whose aggregate is an instant, compared with now."""
+    if isinstance(node, dict) and node.get("op") == "event" and node["cmp"] in DATED:
+        return True
+    return any(map(passes, node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()))
 
 
 def personas(rnd: random.Random, of: Scale = FINE) -> Mapping[str, Json]:
@@ -178,7 +185,10 @@ class Rules:
 
     def dated(self) -> Json:
         cmp = self.rnd.choice((*DATED, "before", "after"))
-        return {"cmp": cmp, "value": self.of.age(self.rnd.choice((1, 3, 10, 30)))} if cmp in DATED else self.fixed(cmp)
+        return self.relative(cmp) if cmp in DATED else self.fixed(cmp)
+
+    def relative(self, cmp: str) -> Json:
+        return {"cmp": cmp, "value": self.of.age(self.rnd.choice((1, 3, 10, 30)))}
 
     def fixed(self, cmp: str) -> Json:
         return {"cmp": cmp, "value": rfc3339(self.of.now + self.rnd.choice(STEPS) * self.of.unit)}
@@ -219,10 +229,27 @@ class Rules:
         if self.maybe(0.75):
             node["window"] = self.window()
         fn = self.rnd.choice(("count", "count", "count", "sum", "avg", "min", "max", "distinct", "first", "last"))
+        if fn in ("first", "last") and self.maybe(0.5):
+            return node | self.moving(fn)
         node.update(self.comparison(fn))
         if fn != "count":
             node["agg"] = {"fn": fn, "prop": self.rnd.choice(PATHS)}
         return node
+
+    def moving(self, fn: str) -> Json:
+        """An instant that the first or last event names, and how far that is from now."""
+        prop = self.rnd.choice(("t", "t", "t", "t", "properties.t", "p"))
+        return {"agg": {"fn": fn, "prop": prop}, **self.relative(self.rnd.choice(DATED))}
+
+    def passing(self) -> Json:
+        """A node that moves by its window and by its date, mostly alone."""
+        node: Json = {"op": "event", "event": self.rnd.choice("aab"), **self.moving(self.rnd.choice(("first", "last")))}
+        if self.maybe(0.15):
+            node["where"] = self.where()
+        if self.maybe(0.6):
+            node["window"] = self.window()
+        node = {"op": "not", "of": node} if self.maybe(0.3) else node
+        return {"op": self.rnd.choice(("all", "any")), "of": [node, self.node(1)]} if self.maybe(0.2) else node
 
     def comparison(self, fn: str) -> Json:
         if fn in ("first", "last"):

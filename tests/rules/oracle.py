@@ -53,12 +53,9 @@ def holds(node: Json, world: World) -> bool:
         case "not":
             return not holds(node["of"], world)
         case "trait":
-            found = find(world.traits, keys(node["path"]))
-            if node["cmp"] in ("older_than", "newer_than", "within_next"):
-                return in_time(found, node["cmp"], milliseconds(node["value"]), world.now)
-            return compare(found, node["cmp"], node.get("value"))
+            return compare_at(find(world.traits, keys(node["path"])), node, world.now)
         case "event":
-            return compare(aggregate(node, world), node["cmp"], node.get("value"))
+            return compare_at(aggregate(node, world), node, world.now)
         case "since":
             rows = [
                 event[1]
@@ -79,6 +76,12 @@ def holds(node: Json, world: World) -> bool:
         case "sequence":
             return any(complete(node, chain, world) for chain in chains(node, world))
     raise AssertionError(node)
+
+
+def compare_at(found: Any, node: Json, now: int) -> bool:
+    if node["cmp"] in ("older_than", "newer_than", "within_next"):
+        return in_time(found, node["cmp"], milliseconds(node["value"]), now)
+    return compare(found, node["cmp"], node.get("value"))
 
 
 def in_time(found: Any, cmp: str, length: int, now: int) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from persona.lib.clock import rfc3339
 from segments.rules import Explanation, Facts, Row, explain, facts_from, parse
 from segments.rules.explain import mismatches
 from tests.rules import make
@@ -140,6 +141,15 @@ def test_traits_dates_shares_and_lists() -> None:
     assert told({"op": "list", "profiles": ["u_1", "u_0"]}).of[0].actual == "u_0"
 
 
+def test_an_event_says_which_instant_it_names_and_what_comes_of_it() -> None:
+    ends = {**BUY, "agg": {"fn": "first", "prop": "until"}, "cmp": "newer_than", "value": "PT10S"}
+    until = rfc3339(NOW - 4 * S)
+    root = told(ends, ("buy", row(17 * S, "01", until=until)), ("buy", row(2 * S, "02", until=NOW - S)))
+    assert (root.matched, root.flips_at, root.either) == (True, NOW + 9 * S, ("buy",)), "the second is first by then"
+    (leaf,) = root.of
+    assert (leaf.actual, leaf.threshold, leaf.counted) == (NOW - 4 * S, {"cmp": "newer_than", "value": "PT10S"}, 2)
+
+
 @pytest.mark.parametrize(
     ("node", "wrong"),
     [
@@ -155,6 +165,8 @@ def test_traits_dates_shares_and_lists() -> None:
         ({**BUY, "where": {"op": "not", "of": {"op": "trait", "path": "total", "cmp": "gt", "value": 3}}}, 2),
         ({**BUY, "agg": {"fn": "sum", "prop": "total"}}, 2),
         ({**BUY, "agg": {"fn": "last", "prop": "total"}}, 1),
+        ({**BUY, "agg": {"fn": "last", "prop": "total"}, "cmp": "newer_than", "value": "P1D"}, 1),
+        ({**BUY, "agg": {"fn": "first", "prop": "total"}, "cmp": "newer_than", "value": "P1D"}, 0),
         ({**BUY, "agg": {"fn": "distinct", "prop": "total"}}, 0),
         ({"op": "not", "of": {"op": "trait", "path": "n", "cmp": "lt", "value": 3}}, 1),
     ],

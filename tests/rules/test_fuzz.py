@@ -1,47 +1,44 @@
 """Random rules in random worlds against the oracle; FUZZ_SECONDS makes it run longer than the suite can afford."""
 
 import itertools
-import operator
 import os
 import random
 import time
-from typing import Any
 
-import msgspec
 import pytest
 
-from persona.lib.clock import parse_duration
-from segments.rules import INF, LANGUAGE, Language
-from segments.rules.compare import Comparator, instant, ordered
-from segments.rules.nodes import Absent, Absolute, Between, Calendar, Event, Last, List, Sequence, Since, Trait
-from segments.rules.windows import Span
+from segments.rules import LANGUAGE, Language
 from tests.effort import tries
 from tests.rules.fuzz import trial
 from tests.rules.life import Life
+from tests.rules.mutants import MOVING, MUTANTS, differs
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 TRIALS = tries(4_000, plain=1_500)
 LIVES = tries(600, plain=200)
 SEARCHED = 32_000  # trials, for a planted mistake
+OPS = ("", "", "passing")  # what the rules consist of, in turn
 
 
 @pytest.mark.timeout(SECONDS + 120)
 def test_the_engine_agrees_with_the_oracle_at_every_instant_it_promises() -> None:
     first = random.SystemRandom().randrange(1 << 40) if SECONDS else 1
     stop = time.monotonic() + SECONDS
-    ends = flips = gated = checks = 0
+    ends = flips = gated = checks = passing = 0
     for n in itertools.count():
         if n >= TRIALS and time.monotonic() >= stop:
             break
-        outcome = trial(first + n)
+        outcome = trial(first + n, op=OPS[n % len(OPS)])
         assert outcome.wrong is None, outcome.wrong
         ends += outcome.ends
         flips += outcome.flips
         gated += outcome.gated
         checks += outcome.checks
-    asked = f"{n} trials from seed {first}, {checks} questions to the oracle"
+        passing += outcome.passing
+    asked = f"{n} trials ({passing} of instants of events) from seed {first}, {checks} questions to the oracle"
     print(f"{asked}, {ends} answers with an end, of which {flips} flipped there")  # noqa: T201 - what was asked is the result of a long run
     assert ends > TRIALS / 20
+    assert passing > TRIALS / 3
     assert gated > TRIALS / 10
     assert flips > 0.9 * ends, f"of {ends} timers only {flips} were for something"
 
@@ -50,183 +47,31 @@ def test_the_engine_agrees_with_the_oracle_at_every_instant_it_promises() -> Non
 def test_lives_with_late_and_doubled_events_merges_lazy_timers_gates_and_new_rules_agree_with_the_oracle() -> None:
     first = random.SystemRandom().randrange(1 << 40) if SECONDS else 1
     stop = time.monotonic() + SECONDS
-    timers = gated = checks = merged = doubled = 0
+    timers = gated = checks = merged = doubled = passing = 0
     for n in itertools.count():
         if n >= LIVES and time.monotonic() >= stop:
             break
-        life = Life(first + n)
+        life = Life(first + n, OPS[n % len(OPS)])
         assert (wrong := life.run()) is None, f"seed {first + n}: {wrong}"
         timers += life.timers
         gated += life.gated
         checks += life.checks
         merged += life.merged
         doubled += life.doubled
-    asked = f"{n} lives from seed {first}, {checks} questions to the oracle"
+        passing += life.passing
+    asked = f"{n} lives ({passing} rules about instants of events) from seed {first}, {checks} questions to the oracle"
     print(f"{asked}, {timers} timers, {gated} times no judgment, {merged} merges, {doubled} doubled")  # noqa: T201 - what was asked is the result of a long run
     assert timers > LIVES / 4
-    assert min(merged, doubled) > LIVES / 4
+    assert min(merged, doubled, passing) > LIVES / 4
     assert gated > LIVES / 2
-
-
-def swapped(name: str, make: Any) -> Language:
-    comparators = {**LANGUAGE.comparators, name: Comparator(LANGUAGE.comparators[name].takes, make)}
-    return LANGUAGE._replace(comparators=comparators)
-
-
-def window(kind: type = Last, **replaced: Any) -> Language:
-    def made(node: Any) -> Span:
-        span = LANGUAGE.windows[kind](node)
-        return span._replace(**{name: function(span) for name, function in replaced.items()})
-
-    return LANGUAGE._replace(windows={**LANGUAGE.windows, kind: made})
-
-
-def aggregate(name: str, **replaced: Any) -> Language:
-    aggregates = {**LANGUAGE.aggregates, name: LANGUAGE.aggregates[name]._replace(**replaced)}
-    return LANGUAGE._replace(aggregates=aggregates)
-
-
-def forgetful(kind: type) -> Language:
-    """Says of every leaf of a kind that no event can harm it."""
-
-    def leaf(node: Any, language: Language) -> Any:
-        return LANGUAGE.leaves[kind](node, language)._replace(polarity={node.event: 1})
-
-    return LANGUAGE._replace(leaves={**LANGUAGE.leaves, kind: leaf})
-
-
-def careless_sequences() -> Language:
-    """Says that no event can harm a sequence."""
-
-    def leaf(node: Sequence, language: Language) -> Any:
-        made = LANGUAGE.leaves[Sequence](node, language)
-        return made._replace(polarity=dict.fromkeys(made.polarity, 1))
-
-    return LANGUAGE._replace(leaves={**LANGUAGE.leaves, Sequence: leaf})
-
-
-def newest_first(node: Since, language: Language) -> Any:
-    """Takes the last event for the first."""
-    return LANGUAGE.leaves[Since](msgspec.structs.replace(node, which="last"), language)
-
-
-def otherwise(kind: type, **change: Any) -> Language:
-    """Reads every node of a kind as another one."""
-
-    def leaf(node: Any, language: Language) -> Any:
-        replaced = {key: make(getattr(node, key)) for key, make in change.items()}
-        return LANGUAGE.leaves[kind](msgspec.structs.replace(node, **replaced), language)
-
-    return LANGUAGE._replace(leaves={**LANGUAGE.leaves, kind: leaf})
-
-
-def dated(name: str, mutate: Any) -> Language:
-    return LANGUAGE._replace(dates={**LANGUAGE.dates, name: lambda age: mutate(LANGUAGE.dates[name], age)})
-
-
-def longer(duration: str) -> str:
-    """By a millisecond."""
-    length = parse_duration(duration) or 0
-    return f"PT{(length + 1) // 1_000}.{(length + 1) % 1_000:03d}S"
-
-
-def patient(absent: Absent | None) -> Absent | None:
-    return absent and msgspec.structs.replace(absent, within=longer(absent.within))
-
-
-def one_name(node: Since, language: Language) -> Any:
-    """Takes the name a for any name."""
-    name = "a" if node.event == "*" else node.event
-    return LANGUAGE.leaves[Since](msgspec.structs.replace(node, event=name), language)
-
-
-def lasting(node: Trait, language: Language) -> Any:
-    """Says of every trait that time cannot change what it decides."""
-    return LANGUAGE.leaves[Trait](node, language)._replace(steady=True)
-
-
-def whole_days(node: Calendar) -> Span:
-    """Days of 24 hours from midnight in UTC."""
-    return LANGUAGE.windows[Calendar](msgspec.structs.replace(node, tz="UTC"))
-
-
-def _later(span: Span, now: int, kept: int) -> tuple[int, int]:
-    after, upto = span.bounds(now, kept)
-    return after, upto + 1
-
-
-MUTANTS = {
-    "gt for gte": swapped("gte", ordered(operator.gt)),
-    "gte for gt": swapped("gt", ordered(operator.ge)),
-    "lt for lte": swapped("lte", ordered(operator.lt)),
-    "lte for lt": swapped("lt", ordered(operator.le)),
-    "eq without types": swapped("eq", lambda operand: lambda value: value == operand),
-    "null is a value": swapped("exists", lambda _: lambda _value: True),
-    "a window a millisecond too long": window(
-        bounds=lambda span: lambda now, kept: (span.bounds(now, kept)[0] - 1, now),
-        leaves=lambda span: lambda ts, kept: span.leaves(ts, kept) + 1,
-    ),
-    "a window that forgets retention": window(
-        bounds=lambda span: lambda now, _: (now - span.age, now), leaves=lambda span: lambda ts, _: ts + span.age
-    ),
-    "events of the future count": window(
-        bounds=lambda span: lambda now, kept: (span.bounds(now, kept)[0], now + 1_000)
-    ),
-    "events leave a millisecond late": window(leaves=lambda span: lambda ts, kept: span.leaves(ts, kept) + 1),
-    "events never enter": window(enters=lambda _: lambda _ts: 1 << 62),
-    "a count that stops too early": aggregate("count", limit=lambda cmp, value: 1),
-    "a sum that is always 0": aggregate("sum", states=lambda values: [0] * (len(values) + 1)),
-    "first is last": aggregate("first", states=LANGUAGE.aggregates["last"].states),
-    "between, a millisecond too early": window(Between, bounds=lambda span: lambda now, kept: _later(span, now, kept)),
-    "between, entering a millisecond late": window(Between, enters=lambda span: lambda ts: span.enters(ts) + 1),
-    "from-to, its beginning left out": window(
-        Absolute, bounds=lambda span: lambda now, kept: (span.bounds(now, kept)[0] + 1, span.bounds(now, kept)[1])
-    ),
-    "since the last for since the first": LANGUAGE._replace(leaves={**LANGUAGE.leaves, Since: newest_first}),
-    "a sequence in any window": otherwise(Sequence, window=lambda _: None),
-    "a sequence that takes a millisecond more": otherwise(Sequence, within=longer),
-    "a strict sequence that is not": otherwise(Sequence, strict=lambda _: False),
-    "a sequence that is always strict": otherwise(Sequence, strict=lambda _: True),
-    "a sequence over different carts": otherwise(Sequence, same=lambda _: ()),
-    "a sequence that looks at one of two paths": otherwise(Sequence, same=lambda same: same[:1]),
-    "a sequence that forgets what must be absent": otherwise(Sequence, absent=lambda _: None),
-    "a sequence that waits a millisecond more": otherwise(Sequence, absent=patient),
-    "a sequence without its first step": otherwise(Sequence, steps=lambda steps: steps[1:] or steps),
-    "older_than, a millisecond late": dated("older_than", lambda make, age: make(age + 1)),
-    "newer_than that knows no future": dated(
-        "newer_than", lambda make, age: lambda t, now: t + age if now - t < age else -INF
-    ),
-    "within_next, a millisecond more": dated("within_next", lambda make, age: make(age + 1)),
-    "within_next that ends too early": dated(
-        "within_next", lambda make, age: lambda t, now: make(age)(t, now) - (t - age < now <= t)
-    ),
-    "after, the instant itself too": swapped("after", instant(operator.ge)),
-    "dates that never pass": LANGUAGE._replace(leaves={**LANGUAGE.leaves, Trait: lasting}),
-    "days of Greenwich": LANGUAGE._replace(windows={**LANGUAGE.windows, Calendar: whole_days}),
-    "calendar, leaving a millisecond late": window(
-        Calendar, leaves=lambda span: lambda ts, kept: span.leaves(ts, kept) + 1
-    ),
-    "calendar, a millisecond too much": window(
-        Calendar, bounds=lambda span: lambda now, kept: (span.bounds(now, kept)[0] - 1, span.bounds(now, kept)[1])
-    ),
-    "any event is one": LANGUAGE._replace(leaves={**LANGUAGE.leaves, Since: one_name}),
-    "a list of nobody": otherwise(List, profiles=lambda _: ()),
-    "wrong polarity of sequence": careless_sequences(),
-    "wrong polarity of event": forgetful(Event),
-    "wrong polarity of since": forgetful(Since),
-}
-
-
-def differs(mutant: Language, node: type) -> bool:
-    """Whether the mistake is in leaves of that kind, which are then what it is looked for in."""
-    if mutant.leaves[node] is not LANGUAGE.leaves[node]:
-        return True
-    if node is Event and mutant.windows is not LANGUAGE.windows:
-        return True
-    return node is Trait and (mutant.dates is not LANGUAGE.dates or mutant.comparators is not LANGUAGE.comparators)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS.keys())
 def test_planted_mistakes_are_found(mutant: Language) -> None:
     op = next((node.__name__.lower() for node in LANGUAGE.leaves if differs(mutant, node)), "")
     assert any(trial(seed, mutant, op).wrong for seed in range(1, SEARCHED))
+
+
+@pytest.mark.parametrize("mutant", MOVING.values(), ids=MOVING.keys())
+def test_planted_mistakes_about_instants_of_events_are_found(mutant: Language) -> None:
+    assert any(trial(seed, mutant, "passing").wrong for seed in range(1, SEARCHED))

@@ -49,6 +49,8 @@ def test_a_count_needs_only_the_newest_that_decide(cmp: str, value: Any, limit: 
         (event("a", where={"op": "trait", "path": "p", "cmp": "exists"}), Need("a", None, None, frozenset({"p"}))),
         (event("a", agg={"fn": "sum", "prop": "t"}), Need("a", None, None, frozenset({"t"}))),
         (event("a", agg={"fn": "last", "prop": "t"}), Need("a", None, 1, frozenset({"t"}))),
+        (event("a", "older_than", "P1D", agg={"fn": "last", "prop": "t"}), Need("a", None, 1, frozenset({"t"}))),
+        (event("a", "older_than", "P1D", agg={"fn": "first", "prop": "t"}), Need("a", None, None, frozenset({"t"}))),
         (event("a", agg={"fn": "max", "prop": "x.y"}), Need("a", None, None, frozenset({"x", "x.y"}))),
         (event("a", agg={"fn": "max", "prop": '"x.y"'}), Need("a", None, None, frozenset({"x.y"}))),
         (event("a", agg={"fn": "max", "prop": "context.x"}), Need("a", None, None, frozenset(), frozenset({"x"}))),
@@ -164,7 +166,7 @@ def test_every_example_of_the_page_is_a_rule() -> None:
     nodes = [json.loads(node) for node in re.findall(r'`({"op".*?})`', text)]
     shapes = re.findall(r'^\| `({"(?:last|between|from|calendar)".*?})`', text, re.MULTILINE)
     windows = [json.loads(window) for window in shapes]
-    assert (len(documents), len(nodes), len(windows)) == (2, 5, 4)
+    assert (len(documents), len(nodes), len(windows)) == (2, 6, 4)
     for document in documents:
         parse(document)
     for node in [*nodes, *(event("a", window=window) for window in windows)]:

@@ -100,7 +100,10 @@ class Twin:
         return f"(({number}) % 10000 >= {node['from']} and ({number}) % 10000 < {node['to']})"
 
     def trait_(self, node: Json) -> str:
-        found = at("p.traits", keys(node["path"]))
+        return self.compared(at("p.traits", keys(node["path"])), node)
+
+    def compared(self, found: str, node: Json) -> str:
+        """As `compare`, and with the present."""
         if node["cmp"] not in ("older_than", "newer_than", "within_next"):
             return compare(found, node)
         age, length = f"({self.now} - pg_temp.instant({found}))", milliseconds(node["value"])
@@ -125,7 +128,7 @@ class Twin:
             "first": f"(array_agg({prop} order by e.ts, e.uid))[1]",
             "last": f"(array_agg({prop} order by e.ts desc, e.uid desc))[1]",
         }[agg["fn"]]
-        return compare(
+        return self.compared(
             f"(select {made} from twin_event e where {self.matching('e', node)} and {self.inside('e', node)})", node
         )
 

@@ -36,11 +36,16 @@ WINDOWS = ("PT0.3S", "PT1S", "PT10S", "P1D", None)
 
 
 def some_rule(dice: random.Random, depth: int = 0) -> Json:
-    kind = dice.choice(("event", "event", "never", "trait", "all", "any") if depth < 2 else ("event", "never", "trait"))
+    leaves = ("event", "never", "trait", "until")
+    kind = dice.choice(("event", *leaves, "all", "any") if depth < 2 else leaves)
     if kind in ("all", "any"):
         return {"op": kind, "of": [some_rule(dice, depth + 1) for _ in range(2)]}
     if kind == "trait":
         return trait("plan", dice.choice(("free", "pro")))
+    if kind == "until":
+        agg = {"fn": dice.choice(("first", "last")), "prop": "until"}
+        cmp = {"cmp": dice.choice(("older_than", "newer_than", "within_next")), "value": dice.choice(WINDOWS[:3])}
+        return {**viewed(1, dice.choice(WINDOWS), dice.choice(NAMES)), "agg": agg, **cmp}
     if kind == "never":
         return never(dice.choice(NAMES), dice.choice(WINDOWS[:4]) or "P1D")
     return viewed(dice.randint(1, 3), dice.choice(WINDOWS), dice.choice(NAMES))
@@ -57,7 +62,9 @@ def some_event(dice: random.Random, now: int) -> Json:
     if dice.random() < 0.15 and "userId" in who:
         return identify(who["userId"], {"plan": dice.choice(("free", "pro", None))}, **who)
     ts = now - dice.choice((0, 0, 5, 200, 900, 5_000))
-    return track(dice.choice(NAMES), messageId=f"m{dice.randint(1, 400)}", timestamp=rfc3339(ts), **who)
+    until = {"until": rfc3339(now + dice.randint(-1_000, 1_000))} if dice.random() < 0.8 else {}
+    message = f"m{dice.randint(1, 400)}"
+    return track(dice.choice(NAMES), messageId=message, timestamp=rfc3339(ts), properties=until, **who)
 
 
 def assert_everybody_is_where_the_rules_say(project: Project) -> int:

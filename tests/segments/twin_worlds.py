@@ -37,7 +37,7 @@ def random_world(project: int, rnd: random.Random, of: Scale, rules: int) -> Wor
 
 
 def store_random(cursor: psycopg.Cursor[Any], world: World, rnd: random.Random, of: Scale, profiles: int) -> None:
-    cast = [tuple(map(json.dumps, make.properties(rnd))) for _ in range(500)]
+    cast = [tuple(map(json.dumps, make.properties(rnd, of))) for _ in range(500)]
 
     def events() -> Iterator[tuple[Any, ...]]:
         for profile in range(1, profiles + 1):
@@ -52,9 +52,8 @@ def store_random(cursor: psycopg.Cursor[Any], world: World, rnd: random.Random, 
 
 
 def shop_world(project: int) -> World:
-    now = 1_780_000_000_000
     personas = {slug: {"v": 1, "rule": rule} for slug, rule in SHOP.items()}
-    return World(project, now, 400 * MS_PER_DAY, tuple(ACTS), [(rule, personas) for rule in personas.values()])
+    return World(project, SHOP_NOW, 400 * MS_PER_DAY, tuple(ACTS), [(rule, personas) for rule in personas.values()])
 
 
 def store_shop(cursor: psycopg.Cursor[Any], world: World, rnd: random.Random, profiles: int) -> None:
@@ -102,11 +101,14 @@ def _store(
             copy.write_row((world.project, *event))
 
 
+SHOP_NOW = 1_780_000_000_000
+_ENDS = [SHOP_NOW + days * MS_PER_DAY for days in range(-3, 12)]
+PAID_UNTIL: tuple[Any, ...] = (*map(rfc3339, _ENDS), *_ENDS, *(ends // 1_000 for ends in _ENDS), "soon", None, True)
 ACTS: dict[str, dict[str, tuple[Any, ...]]] = {
     "page_viewed": {"path": ("/pricing", "/pricing/teams", "/Pricing", "/", 5, None)},
     "checkout_completed": {"cart_id": (1, 2, 3, "1")},
     "cart_added": {"cart_id": (1, 1.0, 2, 3, "1", None)},
-    "order_placed": {"total": (10, 99.9, 250, 250.5, -40, "250", None, True)},
+    "order_placed": {"total": (10, 99.9, 250, 250.5, -40, "250", None, True), "paid_until": PAID_UNTIL},
     "article_read": {},
     "signed_up": {},
     "project_created": {},
@@ -161,6 +163,8 @@ SHOP: dict[str, Json] = {
         "window": {"last": "P14D"},
     },
     "broad_browser": event("product_viewed", "gte", 3, {"last": "P7D"}, agg={"fn": "distinct", "prop": "category"}),
+    "to_renew": event("order_placed", "within_next", "P7D", {"last": "P90D"}, agg={"fn": "last", "prop": "paid_until"}),
+    "first_term_runs": denied(event("order_placed", "older_than", "P1D", agg={"fn": "first", "prop": "paid_until"})),
     "vip_holdout": all_of(
         {"op": "member", "persona": "high_value_churner"},
         denied(trait("email_opt_out", "eq", True)),
