@@ -105,7 +105,7 @@ SHOP_NOW = 1_780_000_000_000
 _ENDS = [SHOP_NOW + days * MS_PER_DAY for days in range(-3, 12)]
 PAID_UNTIL: tuple[Any, ...] = (*map(rfc3339, _ENDS), *_ENDS, *(ends // 1_000 for ends in _ENDS), "soon", None, True)
 ACTS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "page_viewed": {"path": ("/pricing", "/pricing/teams", "/Pricing", "/", 5, None)},
+    "page_viewed": {"path": ("/pricing", "/pricing", "/pricing", "/pricing/teams", "/Pricing", "/", 5, None)},
     "checkout_completed": {"cart_id": (1, 2, 3, "1")},
     "cart_added": {"cart_id": (1, 1.0, 2, 3, "1", None)},
     "order_placed": {"total": (10, 99.9, 250, 250.5, -40, "250", None, True), "paid_until": PAID_UNTIL},
