@@ -135,6 +135,7 @@ def test_the_json_has_the_last_word_when_it_was_changed(project: Project, as_bob
         ({"r.0.value": "many"}, "Write how often, as a whole number", "r.0"),
         ({"r.0.w.0.path": "price", "r.0.w.0.cmp": "gt", "r.0.w.0.value": ""}, "Write a value", "r.0"),
         ({"r.0.kind": "member"}, "Choose a persona", "r.0"),
+        ({"r.0.fn": "last", "r.0.prop": "at", "r.0.cmp": "older_than", "r.0.value": "soon"}, "Write a span", "r.0"),
     ],
 )
 def test_what_is_wrong_is_said_beside_its_condition(
@@ -148,6 +149,17 @@ def test_what_is_wrong_is_said_beside_its_condition(
     assert said in page.partition(f'id="{beside}-wrong"')[2][:600]
     assert Persona.objects.get().version == 1
     assert 'aria-invalid="true"' in page
+
+
+@pytest.mark.parametrize(("fn", "offered"), [("count", False), ("sum", False), ("first", True), ("last", True)])
+def test_what_the_first_or_last_event_says_may_be_an_instant(
+    fn: str, offered: bool, project: Project, as_bob: Client
+) -> None:
+    living.persona(project, "mine", RULES["two filters"])
+    given = {**forms.fields(edit(as_bob)), "r.0.fn": fn, "do": "layout"}
+    page = as_bob.post("/projects/shop/personas/mine/edit/", given).content.decode()
+    comparisons = {name: page.partition(f'name="r.0{name}.cmp"')[2].partition("</select>")[0] for name in ("", ".w.0")}
+    assert {name: "older_than" in options for name, options in comparisons.items()} == {"": offered, ".w.0": False}
 
 
 @pytest.mark.parametrize(

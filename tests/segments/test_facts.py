@@ -346,7 +346,10 @@ def test_names_and_needs_become_a_plan(cursor: Counting) -> None:
 def test_rules_judge_gathered_facts_as_they_judge_plain_lists(
     cursor: Counting, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    """Random rules and events; what the plan leaves out must not be missed, at any instant from `earliest` on."""
+    """Random rules and events; what the plan leaves out must not be missed, at any instant from `earliest` on.
+
+    Who knows of the oldest event alone looks again when it leaves, so that answer may be said to end too early.
+    """
     monkeypatch.setattr(lookups, "FEW", few)
     rnd = random.Random(11)
     ids = {"a": 1, "b": 2, "c": 3}
@@ -370,12 +373,15 @@ def test_rules_judge_gathered_facts_as_they_judge_plain_lists(
     judged = 0
     for _ in range(60):
         compiled = compile_rule(parse({**make.document(rnd), "identified_only": False}))
+        exact = not any(need.oldest for need in compiled.needs)
         earliest = NOW - rnd.choice((0, 0, 4, 12))
         plan = facts.plan(compiled.needs, ids, make.RETENTION)
         known = gather(cursor, MINE, {id_: Wanted(plan, earliest) for id_ in worlds}, retention=make.RETENTION, now=NOW)
         for profile, events in worlds.items():
             plain = msgspec.structs.replace(make.facts(events, {}, identified=False), profile=f"u_{profile}")
             for instant in {earliest, rnd.randint(earliest, NOW), NOW}:
-                assert compiled.value(known[profile], instant) == compiled.value(plain, instant), compiled.needs
+                found, wanted = compiled.value(known[profile], instant), compiled.value(plain, instant)
+                assert (found > 0) is (wanted > 0), compiled.needs
+                assert found == wanted or (not exact and abs(found) < abs(wanted)), compiled.needs
                 judged += 1
     assert judged > 2_000
