@@ -16,7 +16,7 @@ from tests.rules.mutants import MOVING, MUTANTS, differs
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 TRIALS = tries(4_000, plain=1_500)
 LIVES = tries(600, plain=200)
-SEARCHED = 32_000  # trials, for a planted mistake
+SEARCHED = range(40_000, 72_000)  # the trials in which a planted mistake is looked for
 OPS = ("", "", "passing")  # what the rules consist of, in turn
 
 
@@ -69,9 +69,9 @@ def test_lives_with_late_and_doubled_events_merges_lazy_timers_gates_and_new_rul
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS.keys())
 def test_planted_mistakes_are_found(mutant: Language) -> None:
     op = next((node.__name__.lower() for node in LANGUAGE.leaves if differs(mutant, node)), "")
-    assert any(trial(seed, mutant, op).wrong for seed in range(1, SEARCHED))
+    assert any(trial(seed, mutant, op).wrong for seed in SEARCHED)
 
 
 @pytest.mark.parametrize("mutant", MOVING.values(), ids=MOVING.keys())
 def test_planted_mistakes_about_instants_of_events_are_found(mutant: Language) -> None:
-    assert any(trial(seed, mutant, "passing").wrong for seed in range(1, SEARCHED))
+    assert any(trial(seed, mutant, "passing").wrong for seed in SEARCHED)
