@@ -96,11 +96,13 @@ def then(source: "Future[A]", step: Callable[[A], "B | Future[B]"], otherwise: C
     promised: Promise[B] = pending()
 
     def settle(done: "Future[A]") -> None:
+        outcome: B | Future[B]
         try:
-            outcome = step(done.result())
-        except Problem as problem:
-            promised.set_result(otherwise(problem))
-        except Exception as error:  # it goes on to whoever waits
+            try:
+                outcome = step(done.result())
+            except Problem as problem:
+                outcome = otherwise(problem)
+        except Exception as error:  # of either; it goes on to whoever waits
             promised.set_exception(error)
         else:
             if isinstance(outcome, Future):

@@ -22,10 +22,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
+from psycopg import pq
 
 SOCKET_PATH_MOST = 90  # bytes; the kernel's limit is 107 with "/.s.PGSQL.65535" behind it
 PR_SET_PDEATHSIG = 1
-START_SECONDS = 60.0
+START_SECONDS = 60.0  # without a word from it; how long it takes to recover after a crash is for it to say
 PREDECESSOR_SECONDS = 10.0
 
 
@@ -206,10 +207,17 @@ class Postgres:
                         connection.execute("create database persona")
                 return
             except psycopg.OperationalError:
+                if self._recovers():
+                    deadline = time.monotonic() + START_SECONDS
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     said = _last_line((self.base / "postgres.log").read_text(errors="replace"))
+                    self.stop(patience=1.0)  # one that is left behind would keep the next from starting
                     raise CannotStart(f"PostgreSQL did not start: {said}") from None
-                time.sleep(0.02)
+                time.sleep(0.05)
+
+    def _recovers(self) -> bool:
+        """It answers, and takes nobody yet. To be ended before it is through is to begin anew the next time."""
+        return pq.PGconn.ping(f"{self.dsn('postgres')}&connect_timeout=2".encode()) == pq.Ping.REJECT
 
     def dsn(self, database: str = "persona") -> str:
         """The address of a database of this server, password included: for the environment, never for a log."""
