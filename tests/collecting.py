@@ -7,9 +7,10 @@ import gc
 
 import pytest
 
+gc.set_threshold(20_000, 20, 20)
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
