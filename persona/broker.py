@@ -129,7 +129,15 @@ def _listed(address: str, queue: str, task: str) -> bool:
         newest, oldest = client.lrange(queue, 0, LOOKED_AT), client.lrange(queue, -LOOKED_AT, -1)
     except RedisError:  # publishing meets with it too, and says so
         return False
-    return any(msgspec.json.decode(text, type=Message).headers.task == task for text in (*newest, *oldest))
+    return any(_task_of(text) == task for text in (*newest, *oldest))
+
+
+def _task_of(text: bytes | str) -> str | None:
+    """None: it is no message of ours, and whoever takes it will say so."""
+    try:
+        return msgspec.json.decode(text, type=Message).headers.task
+    except msgspec.DecodeError:
+        return None
 
 
 @lru_cache(maxsize=1)

@@ -48,7 +48,7 @@ def take_in(destination: Destination, after: int, now: int, *, batch: int) -> bo
     """One page of what comes after the cursor; whether there was any. batch: events of a request."""
     project = destination.project_id
     rows = log.after(project, after, PAGE) if queue.room(project, destination.pk) > PAGE else []
-    if not rows:
+    if not rows or not queue.stands_at(project, destination.pk, after):
         return False
     batches = msgspec.json.encode(list(_batches(rows, batch))).decode()
     with connection.cursor() as cursor:

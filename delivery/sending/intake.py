@@ -55,7 +55,7 @@ class Delivery(msgspec.Struct, frozen=True):
 def take_in(destination: Destination, after: int, now: int) -> bool:
     """One page of what comes after the cursor; whether there was any. now: ms."""
     project = destination.project
-    if queue.room(project.pk, destination.pk) < PAGE:
+    if queue.room(project.pk, destination.pk) < PAGE or not queue.stands_at(project.pk, destination.pk, after):
         return False
     oldest, _ = log.bounds(project.pk)
     if after < oldest - 1:

@@ -44,6 +44,7 @@ RELEASE = """
 update delivery_cursor set leased_until = floor(extract(epoch from clock_timestamp()) * 1000)::bigint
 where project_id = %(project)s and destination_id = %(destination)s and leased_until = %(until)s
 """
+STANDS_AT = "select seq from delivery_cursor where project_id = %s and destination_id = %s for update"
 # In the order of the index. What waits of a profile has one next_at, so that a limit never tears its order.
 WAITING = """
 select id, kind, seq, profile_id, body, tried, first_tried_at from delivery_attempt
@@ -122,6 +123,14 @@ def release(claim: Claim) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(RELEASE, {"project": claim.project, "destination": claim.destination, "until": claim.until})
         return bool(cursor.rowcount)
+
+
+def stands_at(project: int, destination: int, seq: int) -> bool:
+    """Whether the cursor is still at `seq`, where it stays until the transaction ends: another worker may have taken
+    the destination over from one that was suspended."""
+    with connection.cursor() as cursor:
+        cursor.execute(STANDS_AT, [project, destination])
+        return bool(cursor.fetchone() == (seq,))
 
 
 def waiting(project: int, destination: int, now: int, *, limit: int = WAVE) -> list[Waiting]:

@@ -196,6 +196,11 @@ async def _connected() -> psycopg.AsyncConnection[Any]:
     # autocommit: the statement is its own transaction. tcp_user_timeout: a vanished host is noticed.
     given = {"tcp_user_timeout": STATEMENT_MS, **given, "autocommit": True}
     connection = await psycopg.AsyncConnection.connect(**given)
-    await connection.execute(f"set statement_timeout = {STATEMENT_MS}")
+    try:
+        async with asyncio.timeout(ANSWER):  # a pooler lets in whom it has no server for
+            await connection.execute(f"set statement_timeout = {STATEMENT_MS}")
+    except BaseException:
+        await connection.close()
+        raise
     connection.pgconn.nonblocking = 1
     return connection

@@ -81,8 +81,12 @@ class Pressure:
             try:
                 connection = connection or _connect()
                 self.look(connection)
-            except psycopg.Error as error:  # whoever commits finds out, too; what was true a second ago stays true
-                log.debug("pressure.unknown", error=type(error).__name__)
+            except Exception as error:
+                # Whoever commits finds out that the database is away; what was true a second ago stays true.
+                if isinstance(error, psycopg.Error):
+                    log.debug("pressure.unknown", error=type(error).__name__)
+                else:
+                    log.exception("pressure.failed")
                 if connection is not None:
                     connection.close()
                 connection = None

@@ -405,6 +405,9 @@ def test_who_was_taken_for_dead_has_no_say_any_more(shop: Project, inbox: Receiv
     assert queue.renew([slow]) == {}
     assert not queue.release(slow)
     assert queue.claim(shop.pk, hook.pk) is None
+    visit(shop, "alice")
+    assert [intake.take_in(hook, one.seq, one.now) for one in (other, slow)] == [True, False]
+    assert len(deliveries(hook)) == 1
     assert queue.release(other)
 
 

@@ -102,6 +102,23 @@ def test_its_thread_looks_and_ends(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
     assert not own._thread.is_alive()
 
 
+def test_its_thread_outlives_whatever_goes_wrong(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what it said last, perhaps that all are refused, would stand for ever."""
+    monkeypatch.setattr(pressure_room, "EVERY", 0.01)
+    own, looked = Pressure(), threading.Event()
+    failures = [RuntimeError("nobody knows"), psycopg.OperationalError("away")]
+
+    def look(_: object) -> None:
+        if failures:
+            raise failures.pop()
+        looked.set()
+
+    monkeypatch.setattr(own, "look", look)
+    own.start()
+    assert looked.wait(PATIENCE)
+    own.stop()
+
+
 # --- long bodies ------------------------------------------------------------------------------------------------------
 
 

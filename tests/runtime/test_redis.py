@@ -9,7 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 import redis
+from pytest_django import Settings
 
+from persona import broker
 from persona.cache import NeighborlyRedisCache
 from persona.celery import app
 from tests.stack import Stack, alive, free_port, wait_for
@@ -56,6 +58,15 @@ def test_the_cache_clears_its_own_alone(redis_url: str) -> None:
         cache.clear()
         assert client.keys() == [b"live"]
     assert cache.get("tries") is None
+
+
+def test_a_message_that_nobody_can_read_is_none_that_waits(redis_url: str, settings: Settings) -> None:
+    settings.CELERY_BROKER_URL = redis_url
+    with redis.Redis.from_url(redis_url) as client:
+        client.rpush("live", "?")
+        assert not broker.waits("live", "segments.sweep")
+        client.rpush("live", '{"headers": {"task": "segments.sweep"}}')
+        assert broker.waits("live", "segments.sweep")
 
 
 def test_a_worker_whose_acknowledgement_is_lost_goes_on(redis_url: str) -> None:
