@@ -161,6 +161,9 @@ class Postgres:
             "max_connections": "100",
             "shared_buffers": "256MB",
             "max_wal_size": "4GB",  # with 1 GB a checkpoint comes every 20 s at full load, and half as much WAL again
+            # It ends, and its supervisor starts it again. By itself it would try to recover once, and if that fails, as
+            # on a full disk, stand still for ever (18.4).
+            "restart_after_crash": "off",
             "autovacuum_naptime": "10s",  # a minute of load leaves 60,000 dead rows in the inbox
             "timezone": "UTC",
             "log_timezone": "UTC",
@@ -226,7 +229,8 @@ class Postgres:
         return f"postgresql://persona:{password}@/{database}?host={host}&port={self.port}"
 
     def stop(self, *, patience: float = 8.0) -> None:
-        """A fast shutdown: sessions are ended, what is committed is kept. After `patience` seconds an immediate one."""
+        """A fast shutdown: sessions are ended, what is committed is kept. After `patience` seconds an immediate one; at
+        last SIGKILL."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.send_signal(signal.SIGINT)
@@ -234,7 +238,11 @@ class Postgres:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGQUIT)
-            self.process.wait(5)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
 
 
 def _runs(pid_file: Path) -> bool:

@@ -7,9 +7,11 @@ import http.client
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,22 @@ def test_a_disk_that_fills_loses_nothing_acknowledged(shop: Stack) -> None:
     until(lambda: empty(shop, free) and send()[0] == 202, "batches to be taken again")
     for batch in acknowledged:
         until(lambda batch=batch: applied(batch), f"{batch} to be applied")  # type: ignore[misc]  # bound at once
+
+
+def test_a_server_that_crashes_is_made_anew(shop: Stack) -> None:
+    """By the supervisor: by itself it would recover once, and stand still for ever where the disk was full by then."""
+    server = shop.pids["postgres"]
+    (writer,) = [pid for pid in processes_of(shop.home) if title(pid).startswith("postgres: walwriter")]
+    os.kill(writer, signal.SIGABRT)
+    until(lambda: not alive(server), "the server to end")
+    until(lambda: shop.pids.get("postgres", server) != server, "its successor")
+    until(lambda: asked(shop, "/ready")[0] == 200, "everything to be ready")
+
+
+def title(pid: int) -> str:
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
 
 
 def test_what_starts_on_a_full_disk_keeps_its_measurements_to_itself(tmp_path: Path) -> None:
