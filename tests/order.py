@@ -2,7 +2,8 @@
 
 A file's tests stay together, with the servers that they start. So do all that use the installation which is there for
 the whole run: to start one takes ten seconds of processor time. What waits for real programs comes first, so that no
-process is left alone with it in the end. The marks of `--dist loadgroup` would say it too: they are lost in pytest 9.
+process is left alone with it in the end; beside it comes what computes for long. The marks of `--dist loadgroup` would
+say it too: they are lost in pytest 9.
 """
 
 from typing import Any
@@ -19,8 +20,8 @@ CRUEL = ("tests/runtime/test_full_disk", "tests/runtime/test_up")
 # Of what shares an installation: the one ends it, the other asks it for everything, and changes what it may.
 LAST = ("tests/runtime/test_up", "tests/api/test_contract")
 FIRST = (
-    "tests/interop/", "the installation", "what is ill-treated", "tests/runtime/", "tests/sdks/", "tests/browser/",
-    "tests/stream/",
+    "tests/interop/", "the installation", "what is ill-treated", "tests/runtime/", "tests/sdks/", "tests/rules/",
+    "tests/browser/", "tests/stream/",
 )  # fmt: skip
 
 

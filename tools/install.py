@@ -91,10 +91,10 @@ def as_pip_was_told() -> dict[str, str]:
     return told
 
 
-def compile_all() -> None:
+def compiling() -> "subprocess.Popen[bytes]":
     """What pip would do file by file, on all processors. Some packages carry files that no Python can compile."""
     print("  compiling", flush=True)
-    subprocess.run([PYTHON, "-m", "compileall", "-qq", "-j", "0", VENV / "lib"], check=False)
+    return subprocess.Popen([PYTHON, "-m", "compileall", "-qq", "-j", "0", VENV / "lib"])
 
 
 def run(command: Sequence[str | Path], environment: Mapping[str, str]) -> tuple[int, list[str]]:
@@ -118,10 +118,10 @@ def main(locks: list[Path]) -> None:
     make_environment()
     STAMP.unlink(missing_ok=True)
     install(BUILD, by_pip=True)
-    for lock in locks:
-        install(lock)
-        if lock == locks[0]:  # what serves; the tools of the others are compiled where they are used
-            compile_all()
+    install(locks[0])
+    with compiling():  # what serves; the tools of the others, which come meanwhile, are compiled where they are used
+        for lock in locks[1:]:
+            install(lock)
     STAMP.write_text(json.dumps({"python": sys.version, **have, **wanted}, indent=1))
     print("Installed", flush=True)
 
