@@ -32,9 +32,8 @@ async def listen(on_bell: Callable[[int, int], None]) -> None:
                     outage.over()
                     attempt = 0
                     on_bell(project_id, seq)
-        except (
-            Exception
-        ) as error:  # whatever it is (a standby cannot listen): without bells each change is seconds late
+        except Exception as error:
+            # Whatever it is (a standby cannot listen): without bells each change is seconds late.
             outage.failed(error)
         await asyncio.sleep(PAUSES[min(attempt, len(PAUSES) - 1)])
         attempt += 1

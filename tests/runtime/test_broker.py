@@ -108,10 +108,13 @@ def test_a_producer_whose_channel_was_closed_opens_another() -> None:
         waiting.clear()
         with queue.clone() as another:
             producer = app.amqp.Producer(another)
-            channel: Any = producer.channel
-            channel.close()
-            app.send_task("segments.sweep", producer=producer, retry=True)
+            for task in ("segments.sweep", "segments.publish"):
+                # Nothing is declared: that would find out by itself.
+                producer.publish({}, routing_key="live", headers={"task": task}, declare=[], retry=True)
+                channel: Any = producer.channel
+                channel.close()
         assert waiting.get(timeout=60).headers["task"] == "segments.sweep"
+        assert waiting.get(timeout=60).headers["task"] == "segments.publish"
 
 
 def listening() -> dict[str, Any]:
