@@ -62,7 +62,7 @@ def make(year: int, month: int) -> str:
         cursor.execute(LOCK)
         if name in existing(cursor):
             return ""
-        cursor.execute(MAKE.format(name=name, start=start, end=end).encode())
+        cursor.connection.execute(MAKE.format(name=name, start=start, end=end).encode())  # several statements
     log.info("partition.made", partition=name)
     return name
 

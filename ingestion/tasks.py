@@ -108,7 +108,7 @@ def _alone(project: int, batch: Waiting) -> int:
 
 def _locked(cursor: Cursor, projects: Sequence[int]) -> Lane | None:
     global _last_project
-    with cursor.connection.pipeline():  # with the BEGIN before it
+    with cursor.together():  # with the BEGIN before it
         cursor.execute(LOCK, [array(projects), _last_project])
     row = cursor.fetchone()
     if row is None:

@@ -69,7 +69,7 @@ def is_suppressed(project: int, key: Key) -> bool:
 
 def _known(cursor: Cursor, project: int, digests: Iterable[bytes]) -> dict[bytes, float]:
     """By digest: until when its events are dropped, ms."""
-    rows = cursor.execute(KNOWN, [project, list(digests)], binary=True)
+    rows = cursor.execute(KNOWN, [project, list(digests)])
     return {bytes(mark): float("inf") if suppressed else erased_at for mark, erased_at, suppressed in rows}
 
 

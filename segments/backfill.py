@@ -6,15 +6,14 @@ transaction of its own under the shard's lock, between which live work goes on. 
 """
 
 from functools import partial
-from typing import Any
 
 import msgspec
 from django.db import connection, transaction
-from psycopg import Cursor
 
 from persona.lib.log import get_logger
 from segments import changes, cursors, definitions, evaluator, facts, memberships, warnings
 from segments.changes import Decided
+from segments.cursors import Rows
 from segments.definitions import Definition, Definitions
 from segments.facts import Wanted
 from segments.judge import DEFINITION, Current, judge
@@ -116,7 +115,7 @@ def waits() -> bool:
         return bool((cursor.fetchone() or (False,))[0])
 
 
-def _page(cursor: Cursor[tuple[Any, ...]], job: Job) -> Seen:
+def _page(cursor: Rows, job: Job) -> Seen:
     # The lane before the definitions: whoever saved them before we hold it is seen, whoever saves later comes again.
     cursor.execute(
         "select from segments_lane where project_id = %s and shard = %s for update", (job.project_id, job.shard)
@@ -133,13 +132,13 @@ def _page(cursor: Cursor[tuple[Any, ...]], job: Job) -> Seen:
     return seen
 
 
-def _along(cursor: Cursor[tuple[Any, ...]], defined: Definitions, job: Job) -> list[Job]:
+def _along(cursor: Rows, defined: Definitions, job: Job) -> list[Job]:
     """Other jobs that wait at the same place."""
     cursor.execute(ALONG, (job.project_id, job.persona_id, job.shard, job.cursor, TOGETHER - 1))
     return [other for row in cursor.fetchall() if (other := Job(*row)).persona_id in defined.personas]
 
 
-def _judge_page(cursor: Cursor[tuple[Any, ...]], defined: Definitions, jobs: list[Job]) -> Seen:
+def _judge_page(cursor: Rows, defined: Definitions, jobs: list[Job]) -> Seen:
     project_id, shard = jobs[0].project_id, jobs[0].shard
     most = min(PAGE, PAIRS // len(jobs))
     cursor.execute(PROFILES, (project_id, shard, jobs[0].cursor, most))
@@ -150,7 +149,7 @@ def _judge_page(cursor: Cursor[tuple[Any, ...]], defined: Definitions, jobs: lis
     return seen
 
 
-def _judged(cursor: Cursor[tuple[Any, ...]], defined: Definitions, seen: Seen) -> list[Decided]:
+def _judged(cursor: Rows, defined: Definitions, seen: Seen) -> list[Decided]:
     """The verdicts; who cannot be judged is left where they are, and the persona is noted as failed."""
     jobs, profiles, now = seen.jobs, seen.profiles, seen.now
     project_id, personas = jobs[0].project_id, frozenset(job.persona_id for job in jobs)
@@ -185,7 +184,7 @@ def _decided(
     return Decided(profile, job.persona_id, job.shard, version, revision, verdict, job.silent)
 
 
-def _leave_page(cursor: Cursor[tuple[Any, ...]], defined: Definitions, job: Job) -> Seen:
+def _leave_page(cursor: Rows, defined: Definitions, job: Job) -> Seen:
     cursor.execute(MEMBERS, (job.project_id, job.persona_id, job.shard, job.cursor, PAGE))
     profiles = [profile for (profile,) in cursor.fetchall()]
     if profiles:

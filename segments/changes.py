@@ -10,12 +10,11 @@ from typing import Any
 
 import msgspec
 from django.db import transaction
-from psycopg import Cursor
 
 from persona.lib import tracing
 from persona.lib.clock import MS_PER_HOUR
 from segments import bell, figures, signals
-from segments.cursors import raw_cursor
+from segments.cursors import Rows, raw_cursor
 from segments.judge import Flip, Verdict
 
 MEMBERSHIPS = """
@@ -63,7 +62,7 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
     silent: bool = False
 
 
-def record(cursor: Cursor[tuple[Any, ...]], project_id: int, decided: Iterable[Decided]) -> int:
+def record(cursor: Rows, project_id: int, decided: Iterable[Decided]) -> int:
     """Store what moved; the number of log rows. The caller holds the lanes and commits at once."""
     # In the order of the key: neighbors of the index are on the same page.
     written = sorted((one for one in decided if one.verdict.write), key=lambda one: (one.profile, one.persona))
@@ -72,7 +71,7 @@ def record(cursor: Cursor[tuple[Any, ...]], project_id: int, decided: Iterable[D
     rows = [(flip, one) for one in written for flip in one.verdict.flips]
     rows.sort(key=lambda row: row[0].at)  # stable: the flips of a pair stay in their order
     with raw_cursor() as numbering:
-        with cursor.connection.pipeline():  # one round trip for both
+        with cursor.together():  # one round trip for both
             cursor.execute(MEMBERSHIPS, _memberships(project_id, written))
             if rows:
                 numbering.execute(LOG, _log_rows(project_id, rows))

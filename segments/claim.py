@@ -127,7 +127,7 @@ def claim(project_id: int) -> Work | None:
             return None
         given = {"project": project_id, "shards": shards}
         most = min(TIMERS, TIMERS_BESIDE) if is_marked else TIMERS
-        with cursor.connection.pipeline():  # one round trip for both
+        with cursor.together():  # one round trip for both
             cursor.execute(CLAIM, {**given, "most": MARK_ROWS, "bytes": MARK_BYTES})
             other.execute(DUE, {**given, "most": most})
         marks = united(mark for (items,) in cursor.fetchall() for mark in stale.decode(items))
@@ -140,7 +140,7 @@ def claim(project_id: int) -> Work | None:
 def _lanes(cursor: Rows, project_id: int) -> tuple[list[int], bool]:
     """The lanes that are ours for this turn, and whether anything lies in them but timers."""
     given = {"few": FEW_BYTES, "workers": settings.PERSONA_WORKERS, "most": MARK_ROWS, "bytes": MARK_BYTES}
-    with cursor.connection.pipeline():  # with the BEGIN before it
+    with cursor.together():  # with the BEGIN before it
         cursor.execute(LOCK, {**given, "project": project_id})
     lanes = cursor.fetchall()
     return [shard for shard, *_ in lanes], any(is_marked for _, is_marked, _ in lanes)

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from psycopg.pq import Format
-
 from ingestion.applying.cursors import Cursor, bulk_cursor
 
 NOW = "select floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
@@ -14,9 +12,8 @@ Rows = Cursor
 
 @contextmanager
 def raw_cursor() -> Iterator[Rows]:
-    """A cursor of psycopg's own on Django's connection: parameters at the server, prepared statements, binary rows."""
+    """A cursor on Django's connection: parameters at the server, prepared statements, binary rows."""
     with bulk_cursor() as cursor:
-        cursor.format = Format.BINARY
         yield cursor
 
 

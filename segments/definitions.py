@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 from django.db.models import F
-from psycopg import Cursor
 
 from ingestion.applying import stale
 from ingestion.applying.stale import Mark
 from keys.models import Project
 from persona.lib.log import get_logger
 from segments import facts, rules
+from segments.cursors import Rows
 from segments.lookups import PlanRow
 from segments.models import Head, Persona
 from segments.rules import Compiled, Facts, Need, Rule
@@ -21,7 +21,6 @@ from segments.rules.leaf import Settled
 
 log = get_logger(__name__)
 
-Rows = Cursor[tuple[Any, ...]]
 EVALUATED = (Persona.Status.LIVE, Persona.Status.BACKFILLING)
 
 

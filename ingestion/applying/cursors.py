@@ -11,6 +11,10 @@ from typing import Any
 import psycopg
 from django.db import connections, transaction
 
+from ingestion.applying.line import Cursor, line_of
+
+__all__ = ["Cursor"]
+
 HEAD = b"PGCOPY\n\xff\r\n\x00" + bytes(8)  # of a binary COPY: no flags, no extension
 TAIL = b"\xff\xff"
 ROWS_A_WRITE = 500  # PostgreSQL stores them while the next ones are sent
@@ -21,8 +25,6 @@ ROWS_A_WRITE = 500  # PostgreSQL stores them while the next ones are sent
 BY_INDEX = """(select set_config('plan_cache_mode', 'force_generic_plan', true)
     || set_config('enable_seqscan', 'off', true))"""
 
-Cursor = psycopg.Cursor[tuple[Any, ...]]
-
 
 @contextmanager
 def bulk_cursor(alias: str = "default") -> Iterator[Cursor]:
@@ -30,8 +32,7 @@ def bulk_cursor(alias: str = "default") -> Iterator[Cursor]:
     connection = connections[alias]
     with connection.wrap_database_errors:
         connection.ensure_connection()
-        with psycopg.Cursor(connection.connection) as cursor:
-            yield cursor
+        yield Cursor(line_of(connection.connection))
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def copy_packed(cursor: Cursor, statement: str, rows: Iterable[bytes]) -> Iterat
 
     What is done inside is done while PostgreSQL stores the last of them; the connection is busy until the end.
     """
-    with cursor.copy(statement) as copy:
+    with psycopg.Cursor(cursor.connection) as own, own.copy(statement) as copy:
         copy.write(HEAD)
         for some in batched(rows, ROWS_A_WRITE):
             copy.write(b"".join(some))
@@ -69,7 +70,7 @@ def batched(rows: Iterable[bytes], size: int) -> Iterator[tuple[bytes, ...]]:
 
 def copy_rows(cursor: Cursor, statement: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Binary COPY of `rows`: values in the order and of the PostgreSQL types given."""
-    with cursor.copy(statement) as copy:
+    with psycopg.Cursor(cursor.connection) as own, own.copy(statement) as copy:
         copy.set_types(types)
         for row in rows:
             copy.write_row(row)

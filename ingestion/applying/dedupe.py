@@ -71,8 +71,9 @@ def _copied(cursor: Cursor, project: int, uids: Sequence[bytes], now: int, meanw
 def _inserted(
     cursor: Cursor, project: int, uids: Sequence[bytes], now: int, meanwhile: Callable[[], None]
 ) -> frozenset[bytes]:
-    with cursor.connection.pipeline():
-        cursor.execute(INSERT, [project, b"".join(uids), now, len(uids)], binary=True)
+    with cursor.together():
+        cursor.execute(INSERT, [project, b"".join(uids), now, len(uids)])
+        cursor.hurry()
         meanwhile()
     return frozenset(uid for (uid,) in cursor)
 

@@ -82,7 +82,7 @@ def take(project: int, held: Mapping[str, Waiting] = MappingProxyType({}), *, af
         "project": project, "events": EVENTS_A_TURN, "bytes": BYTES_A_TURN, "held": list(held), "after": after,
     }  # fmt: skip
     with bulk_cursor(settings.INBOX_ALIAS) as cursor:
-        rows = cursor.execute(TAKE, given, binary=True)
+        rows = cursor.execute(TAKE, given)
         return [Waiting(*row) if row[-1] is not None else _with_body(row, held[row[1]]) for row in rows]
 
 
@@ -93,7 +93,7 @@ def _with_body(row: Sequence[Any], held: Waiting) -> Waiting:
 def take_one(project: int, row: int) -> list[Waiting]:
     """The batch with this row id, or nothing when it is gone or parked by now."""
     with bulk_cursor(settings.INBOX_ALIAS) as cursor:
-        return [Waiting(*found) for found in cursor.execute(TAKE_ONE, [project, row], binary=True)]
+        return [Waiting(*found) for found in cursor.execute(TAKE_ONE, [project, row])]
 
 
 def forget(cursor: Cursor, project: int, batches: Sequence[Waiting]) -> None:

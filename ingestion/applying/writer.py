@@ -160,7 +160,7 @@ def _write(cursor: Cursor, turn: Turn, taken: Sequence[Waiting]) -> None:
     with copy_packed(cursor, written.EVENTS, written.packed(project, turn.names, turn.outcomes)):
         touched = _touched(turn)
         marked = marks.rows(turn, touched) if turn.lane.judged else []
-    with cursor.connection.pipeline():
+    with cursor.together():
         if marked:
             cursor.execute(STALE, [project, *map(list, zip(*marked, strict=True))])
         profiles.merge(cursor, project, turn.people.taken_in)

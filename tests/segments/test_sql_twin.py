@@ -69,7 +69,7 @@ def pages(cursor: psycopg.Cursor[Any], project: int) -> Iterator[list[int]]:
 
 def compared(world: World) -> Members:
     """The members, which both ways of finding them agree on."""
-    with raw_cursor() as cursor:
+    with raw_cursor() as own, psycopg.Cursor(own.connection) as cursor:
         cursor.execute("analyze ingestion_event")
         ours, theirs = by_segments(cursor, world), by_sql(cursor, world)
     for (document, personas), mine, other in zip(world.rules, ours, theirs, strict=True):
@@ -90,13 +90,13 @@ def telling(found: Members, profiles: int) -> int:
 def test_random_rules(of: Scale) -> None:
     rnd, profiles = random.Random(SEED), PROFILES * 2 // 5
     world = twin_worlds.random_world(7, rnd, of, RULES // 2)
-    with raw_cursor() as cursor:
+    with raw_cursor() as own, psycopg.Cursor(own.connection) as cursor:
         twin_worlds.store_random(cursor, world, rnd, of, profiles)
     assert telling(compared(world), profiles) > len(world.rules) * 3 // 5
 
 
 def test_the_personas_of_a_shop() -> None:
     world, profiles = twin_worlds.shop_world(7), 300 + PROFILES // 10
-    with raw_cursor() as cursor:
+    with raw_cursor() as own, psycopg.Cursor(own.connection) as cursor:
         twin_worlds.store_shop(cursor, world, random.Random(SEED), profiles)
     assert telling(compared(world), profiles) == len(world.rules)
