@@ -1,4 +1,4 @@
-"""Plain psycopg cursors on Django's own connection: server-side binding, COPY and pipelines for the bulk paths.
+"""Cursors on Django's own connection: server-side binding, COPY and one round trip for many statements.
 
 Rows go in as ONE JSON parameter (`json_to_recordset`) or by binary COPY: both cost a fifth of an array per column.
 """
