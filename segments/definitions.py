@@ -17,7 +17,6 @@ from segments.cursors import Rows
 from segments.lookups import PlanRow
 from segments.models import Head, Persona
 from segments.rules import Compiled, Facts, Need, Rule
-from segments.rules.leaf import Settled
 
 log = get_logger(__name__)
 
@@ -38,11 +37,12 @@ class Definition(msgspec.Struct, frozen=True, gc=False):
 
 
 class Touched(NamedTuple):
-    """The personas that something could move: in either direction, only into it, only out of it."""
+    """The personas that something could move: in either direction, only into it, only out of it; and all of them."""
 
     always: frozenset[int]
     raised: frozenset[int]
     lowered: frozenset[int]
+    every: frozenset[int]
 
 
 class Definitions:
@@ -96,7 +96,7 @@ class Definitions:
     def touched(self, mark: Mark) -> Touched:
         """The personas that this mark could move."""
         if mark.what & (stale.NEW | stale.MERGED):
-            return Touched(self._everything, frozenset(), frozenset())
+            return Touched(self._everything, frozenset(), frozenset(), self._everything)
         key = (mark.what, mark.names)
         known = self._touched.get(key)
         if known is None:
@@ -110,12 +110,18 @@ class Definitions:
         always = (raised & lowered).union(*(part.always for part in parts))
         if mark.what & stale.TRAITS:
             always |= self._on_traits
-        return Touched(always, raised - always, lowered - always)
+        return Touched(always, raised - always, lowered - always, always | raised | lowered)
 
-    def settled(self, personas: Iterable[int], known: Facts) -> frozenset[int]:
+    def settled(self, personas: frozenset[int], known: Facts) -> frozenset[int]:
         """Those of the personas for which a profile's events and the time change nothing."""
-        settling = self._settling
-        return frozenset([one for one in personas if one in settling and _settles(settling[one], known)])
+        found = []
+        for persona in self._settling.keys() & personas:
+            try:
+                if self._settling[persona](known, 0):
+                    found.append(persona)
+            except Exception:  # noqa: S112 - a rule that fails on some data: its judgment will fail as well, and say so
+                continue
+        return frozenset(found)
 
     def plan(self, personas: Iterable[int]) -> tuple[PlanRow, ...]:
         """What those personas need to know of a profile's events."""
@@ -159,14 +165,8 @@ def _moved_by(name: str, personas: Iterable[Definition]) -> Touched:
     for persona in personas:
         if name in persona.compiled.names:
             by_direction[rules.direction(persona.compiled.polarity, name) or 0].add(persona.persona_id)
-    return Touched(*(frozenset(by_direction[direction]) for direction in (0, 1, -1)))
-
-
-def _settles(settled: Settled, known: Facts) -> bool:
-    try:
-        return settled(known) != 0
-    except Exception:
-        return False  # a rule that fails on some data: its judgment will fail as well, and say so
+    always, raised, lowered = (frozenset(by_direction[direction]) for direction in (0, 1, -1))
+    return Touched(always, raised, lowered, always | raised | lowered)
 
 
 def _bounded(cache: dict[Any, Any]) -> dict[Any, Any]:

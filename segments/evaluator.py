@@ -15,12 +15,11 @@ from ingestion.applying import stale
 from ingestion.applying.stale import Mark
 from persona.lib import ids
 from persona.lib.log import get_logger
-from segments import changes, claim, cursors, definitions, facts, figures, lookups, memberships, warnings
+from segments import changes, choosing, claim, cursors, definitions, facts, figures, memberships, warnings
 from segments.changes import Decided
+from segments.choosing import NOTHING
 from segments.claim import Work
-from segments.cursors import Rows
-from segments.definitions import Definition, Definitions, Touched
-from segments.facts import Wanted
+from segments.definitions import Definition, Definitions
 from segments.judge import MERGE, NOBODY, Current, Flip, Verdict, judge, stands
 from segments.memberships import Pair
 from segments.rules import Facts
@@ -57,138 +56,59 @@ def _evaluate(work: Work) -> tuple[Definitions, Mapping[int, frozenset[int]], Ma
         defined = definitions.at_version(cursor, work.project_id, work.rules_version, work.newest_name)
         profiles = {*work.marks, *(profile for profile, _ in work.due)}
         people = facts.people(cursor, work.project_id, profiles, retention=defined.retention)
-        moved = _moved(work, defined, people)
-        current = _stored(cursor, work, moved)
-        touched = _touched(work, defined, moved, current)
-        wanted = _wanted(work, defined, touched, people, current)
+        moved = choosing.moved(work, defined, people)
+        stored = memberships.stored_of_each(cursor, work.project_id, *choosing.looked_up(work, moved))
+        touched = choosing.touched(work, defined, moved, stored)
+        wanted = choosing.wanted(work, defined, touched, people, stored)
         known = facts.with_events(cursor, work.project_id, people, wanted, now=work.now)
         decided = [
             one
             for profile, personas in touched.items()
             if profile in known and known[profile].merged_into is None
-            for one in _decide(work, defined, profile, personas, known[profile], current)
+            for one in _decide(work, defined, profile, personas, known[profile], stored.get(profile, NOTHING))
         ]
         merged = {profile for profile, fact in known.items() if fact.merged_into is not None}
         decided += [
-            leave(work.project_id, defined, pair, membership, cause=MERGE, now=work.now)
-            for pair, membership in current.items()
-            if pair[0] in merged
+            leave(work.project_id, defined, (profile, persona), membership, cause=MERGE, now=work.now)
+            for profile in merged
+            for persona, membership in stored.get(profile, NOTHING).items()
         ]
         decided += [
-            _untimed(work, defined, pair, current[pair])
-            for pair in work.due
-            if pair[1] not in defined.personas and pair in current and pair[0] not in merged
+            _untimed(work, defined, (profile, persona), stored[profile][persona])
+            for profile, persona in work.due
+            if persona not in defined.personas and persona in stored.get(profile, NOTHING) and profile not in merged
         ]
         changes.record(cursor, work.project_id, map(partial(_told, work), decided))
     return defined, touched, known
 
 
-def _moved(work: Work, defined: Definitions, people: Mapping[int, Facts]) -> dict[int, Touched]:
-    """The personas that what happened could move. Not those that traits alone decide, if only events happened: they
-    were judged when the traits came, or will be when the mark of the traits is claimed."""
-    moved = {profile: defined.touched(mark) for profile, mark in work.marks.items()}
-    for profile, mark in work.marks.items():
-        if not mark.what and profile in people:
-            settled = defined.settled(frozenset().union(*moved[profile]), people[profile])
-            if settled:
-                moved[profile] = Touched._make(some - settled for some in moved[profile])
-    return moved
-
-
-def _stored(cursor: Rows, work: Work, moved: Mapping[int, Touched]) -> dict[Pair, Current]:
-    """The memberships that could move. Who was merged may have to leave any, who is new has next to none."""
-    wholly = {profile for profile, mark in work.marks.items() if mark.what & (stale.NEW | stale.MERGED)}
-    personas: dict[int, frozenset[int]] = {}
-    for profile in work.marks:
-        if profile not in wholly:
-            personas[profile] = frozenset().union(*moved[profile])
-    for profile, persona in work.due:
-        if profile not in wholly:
-            personas[profile] = personas.get(profile, frozenset()) | {persona}
-    return memberships.stored_of_each(cursor, work.project_id, personas, wholly)
-
-
-def _touched(
-    work: Work, defined: Definitions, moved_by: Mapping[int, Touched], current: Mapping[Pair, Current]
-) -> dict[int, frozenset[int]]:
-    """The personas to judge, for every profile of the claim: those for which something could come of it."""
-    touched: dict[int, frozenset[int]] = {}
-    for profile, moved in moved_by.items():
-        stands = {
-            persona: _stands(current.get((profile, persona)), defined.personas[persona].revision, work.now)
-            for persona in moved.raised | moved.lowered
-        }
-        touched[profile] = moved.always.union(
-            (persona for persona in moved.raised if stands[persona] is not True),
-            (persona for persona in moved.lowered if stands[persona] is not False),
-        )
-    for profile, persona in work.due:
-        if persona in defined.personas:
-            touched[profile] = touched.get(profile, frozenset()) | {persona}
-    return {profile: personas for profile, personas in touched.items() if personas}
-
-
-def _stands(stored: Current | None, revision: int, now: int) -> bool | None:
-    """The last judgment, if it is one by the present rule that no timer waits to correct; else None.
-
-    Who has no row was judged when the profile was new, or will be by the backfill.
-    """
-    if stored is None:
-        return False
-    return None if _due(stored, now) or stored.revision != revision else stored.is_member
-
-
-def _due(stored: Current | None, now: int) -> bool:
-    return stored is not None and stored.recheck_at is not None and stored.recheck_at <= now
-
-
-def _wanted(
+def _decide(
     work: Work,
     defined: Definitions,
-    touched: Mapping[int, frozenset[int]],
-    people: Mapping[int, Facts],
-    current: dict[Pair, Current],
-) -> dict[int, Wanted]:
-    wanted = {}
-    for profile, personas in touched.items():
-        mark = work.marks.get(profile)
-        reading = personas
-        if mark and mark.what and profile in people:  # else the settled are not among them; a timer names its event
-            settled = defined.settled(personas, people[profile])
-            reading -= {persona for persona in settled if not _due(current.get((profile, persona)), work.now)}
-        plan = defined.plan(reading)
-        if mark and mark.what & (stale.NEW | stale.MERGED) == stale.NEW:
-            plan = tuple(row for row in plan if row.name_id in (*mark.names, lookups.ANY))  # it has no events but these
-        wanted[profile] = Wanted(plan, _earliest(profile, personas, current, work.now))
-    return wanted
-
-
-def _earliest(profile: int, personas: Iterable[int], current: dict[Pair, Current], now: int) -> int:
-    """The instant from which the profile will be judged. Asked of all that is stored, not of what was claimed: with
-    more timers due than a turn takes, a marked profile may have one that is not among them."""
-    instants = (one.recheck_at for persona in personas if (one := current.get((profile, persona))))
-    return min((instant for instant in instants if instant is not None), default=now)
-
-
-def _decide(
-    work: Work, defined: Definitions, profile: int, personas: Iterable[int], known: Facts, current: dict[Pair, Current]
+    profile: int,
+    personas: Iterable[int],
+    known: Facts,
+    of_profile: Mapping[int, Current],
 ) -> Iterator[Decided]:
     shard = ids.shard_of(work.project_id, profile, defined.shards)
-    mark = work.marks.get(profile)
+    mark, now = work.marks.get(profile), work.now
     for persona in personas:
         definition = defined.personas[persona]
-        stored = current.get((profile, persona))
+        stored = of_profile.get(persona)
+        value = definition.compiled.value
         try:
-            if stands(definition.compiled.value(known, work.now), work.now, definition.revision, stored):
+            f = value(known, now)
+            if stands(f, now, definition.revision, stored):
                 continue
             verdict = judge(
-                partial(definition.compiled.value, known),
-                now=work.now,
+                partial(value, known),
+                now=now,
                 revision=definition.revision,
                 current=stored,
                 mark=mark,
                 on_traits=definition.on_traits and mark is not None and not _named(mark, defined, definition),
                 event_at=partial(_event_at, known, definition.compiled.names),
+                known=f,
             )
         except Exception:  # whatever a rule does on some data: the project's turn must not be rolled back for ever
             log.exception("pair.not_judged", project=work.project_id, persona=persona, profile=profile)

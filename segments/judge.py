@@ -71,10 +71,12 @@ def judge(
     mark: Mark | None = None,
     on_traits: bool = False,
     event_at: Callable[[int], bytes | None] = lambda _: None,
+    known: int | None = None,
 ) -> Verdict:
     """Decide one pair.
 
-    value: instant -> f, with all facts known at this claim; now: the database's clock after the claim;
+    value: instant -> f, with all facts known at this claim; now: the database's clock after the claim; known: the
+    value at `now`, if it has been asked for already;
     revision: of the persona, another than the stored one when its rule has come to mean something else;
     mark: what happened to the profile, None for a timer or a backfill; on_traits: the rule reads traits and its
     events did not occur in the mark; event_at: the uid of a known event with exactly that ts (catch-up only).
@@ -88,7 +90,7 @@ def judge(
     member, since = before.is_member, before.since
     flips: list[Flip] = []
     while True:
-        f = value(instant)
+        f = known if known is not None and instant == now else value(instant)
         if (f > 0) is not member:
             member = f > 0
             if stepping and (instant < now or mark is None):
@@ -97,7 +99,8 @@ def judge(
                 flip = Flip(member, now, DEFINITION)
             else:
                 flip = _by_mark(mark, member, on_traits)
-            flip = msgspec.structs.replace(flip, at=max(flip.at, since))  # `at` of a pair never decreases
+            if flip.at < since:  # `at` of a pair never decreases
+                flip = msgspec.structs.replace(flip, at=since)
             flips.append(flip)
             since = flip.at
         until = abs(f)

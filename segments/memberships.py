@@ -1,6 +1,6 @@
 """The stored memberships, as the evaluator, the backfill and whoever verifies read them."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 
 from segments import lookups
 from segments.cursors import Rows
@@ -19,6 +19,7 @@ union all {CURRENT_COLUMNS} where project_id = %(project)s and profile_id = any(
 """  # noqa: S608 - the columns are a constant
 
 Pair = tuple[int, int]  # profile id, persona id
+Stored = Mapping[int, Mapping[int, Current]]  # by profile id and persona id
 
 
 def stored(
@@ -33,18 +34,21 @@ def stored(
 
 
 def stored_of_each(
-    cursor: Rows, project_id: int, personas: Mapping[int, Set[int]], wholly: Iterable[int]
-) -> dict[Pair, Current]:
+    cursor: Rows, project_id: int, personas: Mapping[int, frozenset[int]], wholly: Iterable[int]
+) -> Stored:
     """The memberships of each profile in its own set of personas; of the profiles in `wholly`, all they have."""
-    arrays = {some: f'"{lookups.int_array(some)}"' for some in set(map(frozenset, personas.values()))}
+    arrays = {some: f'"{lookups.int_array(some)}"' for some in set(personas.values())}
     given = {
         "project": project_id,
         "profiles": lookups.int_array(personas),
-        "personas": f"{{{','.join([arrays[frozenset(some)] for some in personas.values()])}}}",
+        "personas": f"{{{','.join([arrays[some] for some in personas.values()])}}}",
         "wholly": lookups.int_array(wholly),
     }
     cursor.execute(CURRENT_OF_EACH, given)
-    return _by_pair(cursor)
+    found: dict[int, dict[int, Current]] = {}
+    for profile, persona, *rest in cursor.fetchall():
+        found.setdefault(profile, {})[persona] = Current(*rest)
+    return found
 
 
 def _by_pair(cursor: Rows) -> dict[Pair, Current]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from persona.lib.clock import parse_duration
 from segments.rules.calendars import INF
-from segments.rules.events import counting
 from segments.rules.leaf import Language, Leaf, Need, Value, keys_of
+from segments.rules.looking import counting
 from segments.rules.nodes import Since
 from segments.rules.rows import Facts, rows_of
 from segments.rules.where import Matches, compile_where, where_keys

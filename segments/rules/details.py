@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from segments.rules import paths
 from segments.rules.dates import DATES, timestamp
-from segments.rules.events import counting
 from segments.rules.leaf import Language
 from segments.rules.leaves import drawn
+from segments.rules.looking import counting
 from segments.rules.mismatches import in_where, of_value
 from segments.rules.nodes import Bucket, Event, List, Node, Since, Trait
 from segments.rules.nodes import Sequence as Steps_
@@ -100,7 +100,7 @@ def _rows(
 
 
 def _inside(facts: Facts, name: str, bounds: tuple[int, int]) -> list[Row]:
-    return counting(rows_of(facts, name), bounds, None, None)[0]
+    return list(counting(rows_of(facts, name), bounds, None, None)[0])
 
 
 def _chain(link: Link | None) -> list[Row]:

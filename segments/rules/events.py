@@ -1,29 +1,20 @@
 """The leaf `event`: an aggregate over the events of one name in a window."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from persona.lib.clock import parse_duration
 from segments.rules import paths
 from segments.rules.calendars import INF
 from segments.rules.compare import Holds
+from segments.rules.counts import count_value
 from segments.rules.dates import When, through
 from segments.rules.leaf import Language, Leaf, Need, Value, keys_of
+from segments.rules.looking import Look, counting, first_flip
 from segments.rules.nodes import Event
 from segments.rules.rows import Facts, Row
-from segments.rules.where import Matches, compile_where, where_keys
+from segments.rules.where import compile_where, where_keys
 from segments.rules.windows import Span
-
-
-class Look(NamedTuple):
-    """What an aggregate is computed from: the events of a name that match, in a window; read: the property of each."""
-
-    name: str
-    matches: Matches | None
-    limit: int | None
-    read: Callable[[Row], Any] | None
-    states: Callable[[Sequence[Any]], Sequence[Any]]
-    span: Span
 
 
 def event(node: Event, language: Language) -> Leaf:
@@ -40,6 +31,9 @@ def event(node: Event, language: Language) -> Leaf:
         when = language.dates[node.cmp](parse_duration(node.value) or 0)
         return Leaf(_dated_value(look, when), (need,), {node.event: polarity})
     holds = language.comparators[node.cmp].make(node.value)
+    value = (
+        _event_value(look, holds, polarity) if aggregate.prop or limit is None else count_value(look, holds, polarity)
+    )
 
     def moves(facts: Facts, now: int) -> dict[str, int]:
         after, upto = bounds = span.bounds(now, facts.retention)
@@ -50,7 +44,7 @@ def event(node: Event, language: Language) -> Leaf:
         rows, _ = counting(facts.events.get(node.event, ()), bounds, matches, None)
         return {node.event: _one_more(len(rows), holds, node)}
 
-    return Leaf(_event_value(look, holds, polarity), (need,), {node.event: polarity}, moves=moves)
+    return Leaf(value, (need,), {node.event: polarity}, moves=moves)
 
 
 def _one_more(count: int, holds: Holds, node: Event) -> int:
@@ -69,9 +63,13 @@ REINFORCED: Mapping[bool, Callable[[Event, int], bool]] = {
 
 def _event_value(look: Look, holds: Holds, polarity: int) -> Value:
     name, matches, limit, read, states, span = look
+    without = INF if holds(states(())[-1]) else -INF
 
     def value(facts: Facts, now: int) -> int:
-        rows, entering = counting(facts.events.get(name, ()), span.bounds(now, facts.retention), matches, limit)
+        known = facts.events.get(name)
+        if not known:
+            return without
+        rows, entering = counting(known, span.bounds(now, facts.retention), matches, limit)
         answers = states([read(row) for row in rows] if read else rows)
         found = holds(answers[-1])
         flip = first_flip(rows, answers, holds, found)
@@ -105,31 +103,3 @@ def _stretches(rows: Sequence[Row], answers: Sequence[Any], span: Span, retentio
     for left in range(len(rows), 0, -1):
         yield answers[left], span.leaves(rows[left - 1].ts, retention)
     yield answers[0], INF
-
-
-def counting(
-    rows: Sequence[Row], bounds: tuple[int, int], matches: Matches | None, limit: int | None
-) -> tuple[list[Row], Row | None]:
-    """The matching rows inside the bounds, newest first, at most `limit`; and the next one to come in."""
-    after, upto = bounds
-    found: list[Row] = []
-    entering: Row | None = None
-    for row in rows:
-        if row.ts <= after or len(found) == limit:
-            break
-        if matches is None or matches(row):
-            if row.ts > upto:
-                entering = row
-            else:
-                found.append(row)
-    return found, entering
-
-
-def first_flip(rows: Sequence[Row], answers: Sequence[Any], holds: Holds, found: bool) -> Row | None:
-    """The row with whose leaving the comparison changes for the first time. Rows of one instant leave together."""
-    for left in range(len(rows) - 1, -1, -1):
-        if left and rows[left - 1].ts == rows[left].ts:
-            continue
-        if holds(answers[left]) != found:
-            return rows[left]
-    return None

@@ -16,7 +16,7 @@ from segments.rules.windows import Span
 
 Value = Callable[[Facts, int], int]
 Moves = Callable[[Facts, int], Mapping[str, int]]  # as polarity, but of one more event that happens at this instant
-Settled = Callable[[Facts], int]  # INF or -INF where that is the value, whatever the events and the instant; else 0
+Settled = Value  # INF or -INF where that is the value, whatever the events and the instant; else 0
 
 
 class Need(NamedTuple):

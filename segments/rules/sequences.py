@@ -31,6 +31,9 @@ class Link(NamedTuple):
     first: int
 
 
+UNLINKED: Mapping[int, Link] = {}
+
+
 class Stretch(NamedTuple):
     """From this instant on and until before that one, a chain holds."""
 
@@ -59,8 +62,6 @@ class Steps:
 
     def stretches(self, facts: Facts, now: int) -> Iterator[Stretch]:
         """Every stretch that ends after `now`, in the order of the chains' last events."""
-        if not all(map(facts.events.get, self.by_name)):
-            return
         after, _ = self.span.bounds(now, facts.retention)
         rows = _in_order(facts, self.names, after)
         spoilers = self._spoilers(rows) if self.absent else {}
@@ -74,21 +75,22 @@ class Steps:
 
     def _chains(self, rows: Iterable[tuple[str, Row]]) -> Iterator[Link]:
         """For every event that completes a chain, the best one."""
-        open_: dict[Key, dict[int, Link]] = {}  # by `same`: the best chain that ends with that step
+        open_: dict[Key, Mapping[int, Link]] = {}  # by `same`: the best chain that ends with that step
+        by_name, last, strict = self.by_name, self.last, self.strict
         for name, row in rows:
-            steps = self.by_name.get(name)
+            steps = by_name.get(name)
             if steps is None:
                 continue
             key = self._key(row)
-            links = self._extended(row, steps, open_.get(key, {})) if key is not None else {}
-            if self.last in links:
-                yield links[self.last]
-            if self.strict:
+            links = UNLINKED if key is None else self._extended(row, steps, open_.get(key, UNLINKED))
+            if last in links:
+                yield links[last]
+            if strict:
                 open_ = {}
-            if key is not None:
-                open_.setdefault(key, {}).update(links)
+            if links and key is not None:
+                open_[key] = {**open_[key], **links} if key in open_ else links
 
-    def _extended(self, row: Row, steps: Iterable[int], open_: Mapping[int, Link]) -> dict[int, Link]:
+    def _extended(self, row: Row, steps: Iterable[int], open_: Mapping[int, Link]) -> Mapping[int, Link]:
         """The chains that this event begins or carries on; they are looked at before any of them is stored."""
         links = {}
         for step in steps:
@@ -133,8 +135,13 @@ class Steps:
 
 def sequence(node: Sequence, language: Language) -> Leaf:
     steps = Steps(node, language)
+    needed = tuple(steps.by_name)
 
     def value(facts: Facts, now: int) -> int:
+        events = facts.events
+        for name in needed:
+            if not events.get(name):
+                return -INF
         return reach(steps.stretches(facts, now), now)
 
     def moves(facts: Facts, now: int) -> dict[str, int]:

@@ -4,8 +4,6 @@ Exact, because the value of a rule lies between those it has if each leaf about 
 parts is -INF, so is `all`; if one is INF, so is `any`.
 """
 
-from functools import partial
-
 from segments.rules.calendars import INF
 from segments.rules.leaf import Leaf, Settled
 from segments.rules.rows import Facts
@@ -13,29 +11,29 @@ from segments.rules.rows import Facts
 
 def of_leaf(leaf: Leaf) -> Settled | None:
     """None: never settled."""
-    value = leaf.value
-    return (lambda facts: value(facts, 0)) if leaf.steady else None
+    return leaf.value if leaf.steady else None
 
 
 def of_not(denied: Settled | None) -> Settled | None:
-    return None if denied is None else lambda facts: -denied(facts)
+    return None if denied is None else lambda facts, now: -denied(facts, now)
 
 
 def of_parts(parts: list[Settled | None], decisive: int) -> Settled | None:
     """decisive: the answer of one part that is the answer of the whole: -INF for `all`, INF for `any`."""
     steady = [part for part in parts if part is not None]
-    if not steady:
-        return None
-    return partial(_any_decides, tuple(steady), decisive, len(steady) == len(parts))
+    complete = len(steady) == len(parts)
 
+    def settled(facts: Facts, now: int) -> int:
+        certain = complete
+        for part in steady:
+            found = part(facts, now)
+            if found == decisive:
+                return decisive
+            if not found:
+                certain = False
+        return -decisive if certain else 0
 
-def _any_decides(parts: tuple[Settled, ...], decisive: int, complete: bool, facts: Facts) -> int:
-    for part in parts:
-        found = part(facts)
-        if found == decisive:
-            return decisive
-        complete = complete and found != 0
-    return -decisive if complete else 0
+    return settled if steady else None
 
 
 def least(parts: list[Settled | None]) -> Settled | None:

@@ -37,9 +37,9 @@ def last(window: Last) -> Span:
     return Span(
         age,
         True,
-        lambda now, kept: (now - min(age, kept), now),
+        lambda now, kept: (now - (min(kept, age)), now),
         lambda ts: ts,
-        lambda ts, kept: ts + min(age, kept),
+        lambda ts, kept: ts + (min(kept, age)),
     )
 
 

@@ -37,7 +37,7 @@ def trial(seed: int, language: Language = LANGUAGE, op: str = "") -> Outcome:
     compiled = compile_rule(parse(document, resolve=personas.get), language)
     facts = make.facts(events, traits, identified=identified, of=of)
 
-    settled = compiled.settled(make.facts([], traits, identified=identified, of=of)) if compiled.settled else 0
+    settled = compiled.settled(make.facts([], traits, identified=identified, of=of), 0) if compiled.settled else 0
 
     checks = 0
 

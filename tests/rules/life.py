@@ -86,7 +86,7 @@ class Life:
         """Some events at once, most of them late."""
         names = {self.receive() for _ in range(self.rnd.choice((1, 1, 1, 2, 3)))}
         is_member = self.current is not None and self.current.is_member
-        settled = self.compiled.settled is not None and self.compiled.settled(self.facts()) != 0
+        settled = self.compiled.settled is not None and self.compiled.settled(self.facts(), 0) != 0
         if not self.due() and (settled or not gate(self.compiled.polarity, is_member, names)):
             self.gated += 1
             return
