@@ -3,6 +3,7 @@
     def test_...(stack: Stack) -> None:       # one for the whole run; leave it running and whole
         stack.url, stack.secret_key, stack.publishable_key, stack.pids["web"]
         stack.kill("worker")                  # SIGKILL; returns when its successor is up
+    stack.manage("list_keys", "demo")     # a command of its operator, which finds it by its home
 
 A test that needs its own (other settings, or to stop it) makes one: `with Stack(folder / "home", NAME="value")`.
 """
@@ -26,6 +27,7 @@ import msgspec
 import pytest
 
 from persona.running.home import Running
+from tests.desk import Desk, Typed
 from tests.postgres import made
 from tests.waiting import until
 
@@ -91,6 +93,7 @@ class Stack:
         self._log_path = home.parent / f"{home.name}.{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
+        self._desk: Desk | None = None
 
     # --- what it is ---
 
@@ -178,6 +181,15 @@ class Stack:
         os.kill(old, signal.SIGKILL)
         return wait_for(lambda: pid if (pid := self.pids.get(name, old)) != old else None, f"a new {name}")
 
+    def manage(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """A `manage.py` command, as the operator would type it. given: what is on its stdin."""
+        return self.typed(*words, given=given).ended()
+
+    def typed(self, *words: str, given: str = "") -> Typed:
+        """The same, while it runs."""
+        self._desk = self._desk or Desk(self._environment)
+        return self._desk.start(*words, given=given)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to stop; the exit code."""
         assert self._process is not None
@@ -191,6 +203,8 @@ class Stack:
 
     def discard(self) -> None:
         """The quick end, for what nobody needs any more: nothing outlives a killed supervisor."""
+        if self._desk:
+            self._desk.close()
         self.stop(signal.SIGKILL)
         wait_for(lambda: not processes_of(self.home), "everything to end")
 

@@ -2,14 +2,11 @@
 
 import http.client
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from tests.stack import ROOT, Stack, wait_for
+from tests.stack import Stack, wait_for
 
 Json = dict[str, Any]
 INGEST = "/api/v2/pipeline/ingest"
@@ -117,18 +114,9 @@ class Caller:
             cursor = f"&cursor={quote(page['next'])}"
 
 
-def manage(stack: Stack, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A `manage.py` command, as the operator of that installation would type it."""
-    known = {"DATABASE_URL": stack.database_url, "PERSONA_HOME": str(stack.home)}
-    return subprocess.run(
-        [sys.executable, "manage.py", *words],
-        cwd=ROOT, env={**os.environ, **known, **environment}, capture_output=True, text=True, check=False, timeout=90,
-    )  # fmt: skip
-
-
 def made_key(stack: Stack, project: str = "demo", kind: str = "sk") -> str:
     """A new key of a project."""
-    made = manage(stack, "create_key", project, "--kind", kind, "--name", "made by a test")
+    made = stack.manage("create_key", project, "--kind", kind, "--name", "made by a test")
     assert made.returncode == 0, made
     return made.stdout.strip()
 

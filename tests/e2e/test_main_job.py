@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from persona.lib.clock import parse_instant, rfc3339
-from tests.e2e.calling import CONFIG, SOON, STREAM, Caller, Json, count, made_key, manage, track
+from tests.e2e.calling import CONFIG, SOON, STREAM, Caller, Json, count, made_key, track
 from tests.stack import Stack, wait_for
 from tests.stream.listening import Frame, Listening
 
@@ -101,7 +101,7 @@ def test_a_revoked_key_ends_ingest_and_its_streams(stack: Stack, server: Caller)
     revoked = Caller(stack.url, key)
     assert revoked.ingest(track("visit", "main-alice")).status == 202
     with Listening(stack.port, key) as stream, Listening(stack.port, stack.secret_key) as other:
-        assert manage(stack, "revoke_key", key[:16]).returncode == 0
+        assert stack.manage("revoke_key", key[:16]).returncode == 0
         refused = wait_for(
             lambda: got if (got := revoked.ingest(track("visit", "main-alice"))).status != 202 else None,
             "a refusal",

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.calling import SOON, Caller
-from tests.interop.conftest import manage
 from tests.stack import ROOT, Stack, wait_for
 
 PAGES = ("pipeline", "productgraph", "segment", "segops")
@@ -44,7 +43,8 @@ def steady(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def shell(stack: Stack) -> dict[str, str]:
     running = stack.running
-    manage(stack, "add_secret", running.project, "shopify", given="hush\n")
+    added = stack.manage("add_secret", running.project, "shopify", given="hush\n")
+    assert added.returncode == 0, added.stderr
     given = {"URL": stack.url, "PROJECT": running.project, "KEY": stack.secret_key, "PK": stack.publishable_key}
     return {**os.environ, **given}
 

@@ -3,10 +3,7 @@
 import csv
 import gzip
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +17,7 @@ from django.core.management import CommandError, call_command
 
 from keys.models import Project
 from tests.e2e.calling import Caller
-from tests.stack import ROOT, Stack, wait_for
+from tests.stack import Stack, wait_for
 
 ROWS = 12_000
 PEOPLE = 900
@@ -64,15 +61,6 @@ def spent() -> dict[str, float]:
     for person, amount in map(_sale, range(1, ROWS + 1)):
         total[person] += float(amount) if amount not in ("much", "nan", "") else 0
     return total
-
-
-def start(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-    environment = {**kept, "PERSONA_HOME": str(stack.home), "DATABASE_URL": stack.database_url}
-    return subprocess.Popen(
-        [sys.executable, "manage.py", "import-events", *arguments],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
 
 
 def ask(stack: Stack, question: str) -> Any:
@@ -119,30 +107,28 @@ def test_killed_twice_nothing_is_missing_and_nothing_is_there_twice(stack: Stack
     arguments = [str(folder / "orders.csv.gz"), "--project", stack.running.project, "--map", str(folder / "map.yml")]
     for killed in (1, 4_500):
         with standing_still(stack, killed) as stands:
-            process = start(stack, *arguments)
+            command = stack.typed("import-events", *arguments)
             wait_for(stands, "progress")
-            os.kill(process.pid, signal.SIGKILL)
-            process.communicate()
-    process = start(stack, *arguments)
-    said, errors = process.communicate(timeout=200)
-    assert process.returncode == 0, errors
+            command.kill()
+            assert command.ended().returncode == -signal.SIGKILL
+    done = stack.manage("import-events", *arguments)
+    assert done.returncode == 0, done.stderr
     bad = sum(1 for amount in BAD.values() if amount)
     stored = f"{ROWS - bad} {ROWS - bad} {int(LUNCH.timestamp()) * 1_000}"
     assert ask(stack, STORED) == stored
-    assert f"{ROWS:,} records: {ROWS - bad:,} stored" in said
+    assert f"{ROWS:,} records: {ROWS - bad:,} stored" in done.stdout
     refused = [json.loads(line) for line in (folder / "orders.csv.gz.refused.ndjson").read_text().splitlines()]
     assert [(one["record"], one["line"], one["field"]) for one in refused] == [
         (17, 18, "Total"),
         (11_999, 12_000, "Total"),
     ]
-    assert f"{bad} records are no events" in said
-    assert "[##" in errors, "it shows how far it has come"
+    assert f"{bad} records are no events" in done.stdout
+    assert "[##" in done.stderr, "it shows how far it has come"
     spenders = {person for person, total in spent().items() if total >= 500}
     assert server.members("spenders") == spenders
     assert 0 < len(spenders) < PEOPLE
     assert ask(stack, LOUD) == 0
-    again = start(stack, *arguments).communicate(timeout=60)[0]
-    assert "nothing of it is imported again" in again
+    assert "nothing of it is imported again" in stack.manage("import-events", *arguments).stdout
     assert ask(stack, STORED) == stored
 
 

@@ -3,10 +3,8 @@
 `make interop` installs them; where it has not been run, these tests are skipped by name.
 """
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
@@ -94,11 +92,6 @@ def run(script: str, *arguments: object) -> str:
 
 def manage(stack: Stack, *arguments: str, given: str = "") -> str:
     """A command beside the running installation."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-    environment = {**kept, "PERSONA_HOME": str(stack.home), "DATABASE_URL": stack.database_url}
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT, env=environment, input=given, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = stack.manage(*arguments, given=given)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

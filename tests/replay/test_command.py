@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.management.base import CommandError
 
-from tests.e2e.calling import Caller, count, made_key, manage
+from tests.e2e.calling import Caller, count, made_key
 from tests.effort import tries
 from tests.replay.conftest import Replay, row, written
 from tests.skips import NOT_OURS
@@ -24,7 +24,7 @@ LEAST = 40  # order lines
 @pytest.fixture(scope="module")
 def shop(stack: Stack) -> Caller:
     """A project of its own, which nothing else writes to."""
-    made = manage(stack, "create_project", "replayed", "--owner", stack.running.admin_user)
+    made = stack.manage("create_project", "replayed", "--owner", stack.running.admin_user)
     assert made.returncode == 0, made.stderr
     return Caller(stack.url, made_key(stack, "replayed"), "replayed")
 
@@ -35,7 +35,7 @@ def test_everything_once_and_a_second_time_nothing(
     lines = [row(f"small-{n // 3}", customer="" if n % 4 == 0 else f"{90_000 + n % 7}.0") for n in range(300)]
     path = written(tmp_path / "retail.csv", *lines)
     members = server.persona("replay-small", count("order_line", 33))
-    first = manage(stack, "replay", str(path), "--shift-to-now")
+    first = stack.manage("replay", str(path), "--shift-to-now")
     assert first.returncode == 0, first.stderr
     assert "300 events accepted" in first.stdout
     assert "300 stored, 0 duplicates, 0 rejected" in first.stdout

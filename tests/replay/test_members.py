@@ -10,7 +10,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from tests.e2e.calling import Caller, made_key, manage
+from tests.e2e.calling import Caller, made_key
 from tests.replay import plain
 from tests.replay.conftest import Replay
 from tests.replay.plain import Lines, Question, Turn
@@ -26,7 +26,7 @@ LEAVES = 20
 @pytest.fixture(scope="module")
 def shop(stack: Stack) -> Caller:
     """A project of its own, which nothing else writes to."""
-    made = manage(stack, "create_project", "shop-year", "--owner", stack.running.admin_user)
+    made = stack.manage("create_project", "shop-year", "--owner", stack.running.admin_user)
     assert made.returncode == 0, made.stderr
     return Caller(stack.url, made_key(stack, "shop-year"), "shop-year")
 
@@ -100,7 +100,7 @@ def assert_leaves(shop: Caller, turn: Turn) -> None:
 
 
 def assert_verified(stack: Stack, turn: Turn) -> None:
-    said = manage(stack, "verify", "shop-year", "--at", written(turn.at))
+    said = stack.manage("verify", "shop-year", "--at", written(turn.at))
     assert said.returncode == 0, said
     assert ": 0 differences" in said.stdout
 
