@@ -52,7 +52,7 @@ class Desk:
                 [sys.executable, "-m", "tests.desk"],
                 cwd=ROOT,
                 env=environment,
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 start_new_session=True,
                 preexec_fn=die_with_parent(signal.SIGKILL),
             )

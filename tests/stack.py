@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -28,6 +28,7 @@ import pytest
 
 from persona.running.home import Running
 from tests.desk import Desk, Typed
+from tests.order import scope
 from tests.postgres import made
 from tests.waiting import until
 
@@ -190,6 +191,18 @@ class Stack:
         self._desk = self._desk or Desk(self._environment)
         return self._desk.start(*words, given=given)
 
+    def pause(self) -> None:
+        """Nothing of it runs until `go_on`."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        for pid in processes_of(self.home):
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(pid, number)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to stop; the exit code."""
         assert self._process is not None
@@ -232,8 +245,29 @@ def reachable_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+_shared: list[Stack] = []
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The installation that all end-to-end tests share. Personas of the demo are not in it; traffic is not either."""
     with reachable_folder() as folder, Stack(folder / "home", PERSONA_DEMO="0") as running:
+        _shared.append(running)
         yield running
+        _shared.clear()
+        running.go_on()  # what stands still cannot end
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if "stack" in getattr(item, "fixturenames", ()):
+        for running in _shared:
+            running.go_on()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Whoever does something else now needs the twentieth of a processor that it takes when it does nothing."""
+    if nextitem is None or scope(nextitem.nodeid) != scope(item.nodeid):
+        for running in _shared:
+            running.pause()

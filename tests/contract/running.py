@@ -4,10 +4,13 @@ By hand, for as long as one likes: `python -m tests.contract.running --seconds 6
 """
 
 import argparse
+import gzip
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import unicodedata
 import urllib.request
 from pathlib import Path
 from string import Template
@@ -20,6 +23,7 @@ from tests.stack import Stack, reachable_folder, wait_for
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 SETTINGS = {"PERSONA_DEMO": "0", "PERSONA_INGEST_RATE": "0", "PERSONA_API_RATE": "0"}
 RULE = {"v": 1, "rule": {"op": "event", "event": "came", "cmp": "gte", "value": 1, "window": {"last": "P1D"}}}
+CODECS = {"utf-8": [(0, 0xD7FF), (0xE000, 0x10FFFF)], "ascii": [(0, 0x7F)]}
 PHASES = "examples,coverage,fuzzing,stateful"
 
 
@@ -51,7 +55,17 @@ def run(stack: Stack, names: dict[str, str], folder: Path, *options: str) -> sub
         "--header", f"Authorization: Bearer {stack.secret_key}", "--continue-on-failure",
         "--generation-database", ":memory:", "--request-timeout", "30", "--no-color", *options,
     ]  # fmt: skip
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    tables = folder / "tables"
+    _remember_codecs(tables / "unicode_data" / unicodedata.unidata_version)
+    environment = {**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(tables)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def _remember_codecs(folder: Path) -> None:
+    """Which characters can be written: hypothesis tries each of a million, unless it finds its own notes here."""
+    folder.mkdir(parents=True)
+    for codec, encodable in CODECS.items():
+        (folder / f"codec-v2-{codec}.json.gz").write_bytes(gzip.compress(msgspec.json.encode((encodable, []))))
 
 
 def _program() -> str:

@@ -31,7 +31,7 @@ def ordeal(stack: Stack, left_well: None) -> Ordeal:
     seed = int(os.environ.get("PERSONA_CRASH_SEED", "1"))  # others are for bench/crash.py
     print(f"PERSONA_CRASH_SEED={seed}")  # noqa: T201 - pytest shows it when something fails
     dice = random.Random(seed)
-    ordeal = Ordeal(stack, name=f"crash-{seed}", seed=seed, writers=2, pace=0.004)
+    ordeal = Ordeal(stack, name=f"crash-{seed}", seed=seed, writers=2, pace=0.01)
     ordeal.start()
     moments = [("web",), ("worker",), ("postgres",), dice.choice((("web", "postgres"), ("worker", "postgres")))]
     for names in dice.sample(moments, len(moments)):

@@ -14,7 +14,7 @@ import pytest
 from persona import settings
 from tests.stack import Stack
 
-CROWD = 200
+CROWD = 100
 HEADROOM = 40  # threads and connections of everything that is no place of Django's
 
 

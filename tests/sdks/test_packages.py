@@ -182,13 +182,12 @@ def test_go_by_replace(tmp_path: Path) -> None:
 
 def test_python_wheel(tmp_path: Path) -> None:
     """Into an environment that has of all else only what httpx brings."""
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    alone = ["--no-deps", "--no-index"]
-    run(*pip, "wheel", *alone, "--no-build-isolation", "-w", str(tmp_path), str(SDKS / "python"), cwd=tmp_path)
     venv.create(tmp_path / "env", with_pip=False, system_site_packages=False)
-    (wheel,) = tmp_path.glob("persona_sdk-*.whl")
     (packages,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
-    run(*pip, "install", *alone, "--target", str(packages), str(wheel), cwd=tmp_path)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    alone = ["--no-deps", "--no-index", "--no-build-isolation"]
+    run(*pip, "install", *alone, "--target", str(packages), str(SDKS / "python"), cwd=tmp_path)  # builds it first
+    assert list(packages.glob("persona_sdk-*.dist-info"))
     httpx = Path(str(__import__("httpx").__file__)).parent.parent
     (packages / "httpx.pth").write_text(str(httpx))
     sends([str(tmp_path / "env" / "bin" / "python"), "-c", PYTHON], cwd=tmp_path)
