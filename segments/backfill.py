@@ -50,6 +50,7 @@ ADVANCE = """
 update segments_backfilljob set cursor = %s, done = %s
 where project_id = %s and persona_id = any(%s) and shard = %s
 """
+LEFT = "select exists (select from segments_backfilljob where project_id = %s and persona_id = %s and not done)"
 # Whoever ends a job may be killed before it has said so of the persona.
 UNSAID = """
 select p.project_id, p.id, p.version from segments_persona p where p.status = 'backfilling' and not exists (
@@ -208,15 +209,18 @@ def _finish_unsaid() -> None:
 
 def _finish(project_id: int, persona_id: int, version: int) -> None:
     """The last shard makes the persona live. After the page's commit: who saves a persona locks it before its jobs."""
-    with transaction.atomic(), connection.cursor() as cursor:
+    if _jobs_left(project_id, persona_id):  # nearly always: only the end is looked at under the lock
+        return
+    with transaction.atomic():
         persona = Persona.objects.select_for_update().filter(pk=persona_id, project_id=project_id).first()
-        cursor.execute(
-            "select exists (select from segments_backfilljob where project_id = %s and persona_id = %s and not done)",
-            [project_id, persona_id],
-        )
-        (left,) = cursor.fetchone() or (False,)
-        if persona is None or left:
+        if persona is None or _jobs_left(project_id, persona_id):
             return
         if persona.status == Persona.Status.BACKFILLING:
             Persona.objects.filter(pk=persona.pk).update(status=Persona.Status.LIVE)
     log.info("persona.backfilled", project=project_id, persona=persona_id, version=version)
+
+
+def _jobs_left(project_id: int, persona_id: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(LEFT, [project_id, persona_id])
+        return bool((cursor.fetchone() or (False,))[0])

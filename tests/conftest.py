@@ -107,8 +107,8 @@ def charlie(db: None) -> User:
 def project(alice: User, bob: User) -> Project:
     """Alice's shop, with Bob as its editor."""
     project = Project.objects.create(slug="shop", name="Alice's shop", shards=SHARDS)
-    Member.objects.create(project=project, user=alice, role=Member.Role.OWNER)
-    Member.objects.create(project=project, user=bob, role=Member.Role.EDITOR)
+    roles = {alice: Member.Role.OWNER, bob: Member.Role.EDITOR}
+    Member.objects.bulk_create(Member(project=project, user=user, role=role) for user, role in roles.items())
     return project
 
 

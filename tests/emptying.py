@@ -1,7 +1,8 @@
 """A pytest plugin: after a test that commits, the rows it has left are deleted.
 
 Django's own way truncates every table it manages, rows or none, and then makes permissions anew: a tenth of a second of
-processor time after each such test, and longer where the disk is slow. It does not know the bulk tables at all.
+processor time after each such test, and longer where the disk is slow. It does not know the bulk tables at all. And it
+closes the connection: nothing that a test does to it outlives its transaction, so the next one gets the same.
 """
 
 from typing import Any
@@ -42,8 +43,10 @@ def _emptied(case: Any) -> None:
     for alias in case._databases_names(include_mirrors=False):
         with connections[alias].cursor() as cursor:
             cursor.execute(EMPTY)
+        connections[alias].close_if_unusable_or_obsolete()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart() -> None:
     TransactionTestCase._fixture_teardown = _emptied  # type: ignore[attr-defined]  # the stubs name only what is public
+    TransactionTestCase._should_reload_connections = lambda _: False  # type: ignore[attr-defined]  # the same

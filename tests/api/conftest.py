@@ -9,6 +9,7 @@ from django.test import Client
 
 from keys.models import Project
 from keys.services import issue_key
+from tests.signing_in import signed_in
 
 Json = dict[str, Any]
 
@@ -18,9 +19,8 @@ class Api:
 
     def __init__(self, project: str, key: str = "", user: User | None = None) -> None:
         self.root = f"/api/projects/{project}/"
-        self.client = Client(headers={"authorization": f"Bearer {key}"} if key else {})
-        if user is not None:
-            self.client.force_login(user)
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self.client = Client(headers=headers) if user is None else signed_in(user)
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and decoded JSON."""

@@ -6,12 +6,7 @@ from django.test import Client
 
 from keys.models import Project
 from tests.pages import rows
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
+from tests.signing_in import signed_in
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Random small worlds: a few instants with many ties, few names, values of every JSON type."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -119,17 +119,22 @@ def traits(rnd: random.Random, of: Scale = FINE) -> Json:
 
 def _timestamp(rnd: random.Random, of: Scale) -> Any:
     instant = of.now + rnd.choice((*STEPS, rnd.randrange(-30, 30))) * of.unit
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=instant)
-    return rnd.choice(
-        (
-            rfc3339(instant),
-            instant,
-            instant // 1_000,
-            moment.replace(tzinfo=None).isoformat(timespec="milliseconds"),
-            moment.astimezone(ZoneInfo("Europe/Istanbul")).isoformat(timespec="milliseconds"),
-            "tomorrow",
-        )
-    )
+    return rnd.choice(WRITTEN)(instant)
+
+
+def _moment(instant: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=instant)
+
+
+# How an instant may be written, and what is none.
+WRITTEN: tuple[Callable[[int], Any], ...] = (
+    rfc3339,
+    lambda instant: instant,
+    lambda instant: instant // 1_000,
+    lambda instant: _moment(instant).replace(tzinfo=None).isoformat(timespec="milliseconds"),
+    lambda instant: _moment(instant).astimezone(ZoneInfo("Europe/Istanbul")).isoformat(timespec="milliseconds"),
+    lambda _: "tomorrow",
+)
 
 
 def document(rnd: random.Random, of: Scale = FINE, members: tuple[str, ...] = (), op: str = "") -> Json:

@@ -17,6 +17,14 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 TRIALS = tries(4_000, plain=1_500)
 LIVES = tries(600, plain=200)
 SEARCHED = range(40_000, 72_000)  # the trials in which a planted mistake is looked for
+# The first of them to find what few do. When rules are made otherwise it may be another: then all are gone through.
+FINDS = {
+    "gt for gte": 40_544, "gte for gt": 40_346, "lte for lt": 40_596, "eq without types": 41_082,
+    "events never enter": 40_352, "first is last": 40_515, "between, a millisecond too early": 42_767,
+    "a strict sequence that is not": 40_688, "within_next, a millisecond more": 40_660,
+    "within_next that ends too early": 40_526, "days of Greenwich": 40_313,
+    "calendar, a millisecond too much": 42_227, "wrong polarity of sequence": 43_033,
+}  # fmt: skip
 OPS = ("", "", "passing")  # what the rules consist of, in turn
 
 
@@ -66,10 +74,11 @@ def test_lives_with_late_and_doubled_events_merges_lazy_timers_gates_and_new_rul
     assert gated > LIVES / 2
 
 
-@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS.keys())
-def test_planted_mistakes_are_found(mutant: Language) -> None:
+@pytest.mark.parametrize(("name", "mutant"), MUTANTS.items(), ids=MUTANTS.keys())
+def test_planted_mistakes_are_found(name: str, mutant: Language) -> None:
     op = next((node.__name__.lower() for node in LANGUAGE.leaves if differs(mutant, node)), "")
-    assert any(trial(seed, mutant, op).wrong for seed in SEARCHED)
+    likely = [FINDS[name]] if name in FINDS else []
+    assert any(trial(seed, mutant, op).wrong for seed in (*likely, *SEARCHED))
 
 
 @pytest.mark.parametrize("mutant", MOVING.values(), ids=MOVING.keys())

@@ -47,9 +47,10 @@ def persona(project: Project, slug: str, rule: Json, *, status: str = "live", **
 
 
 def settle() -> None:
-    """Apply, evaluate and backfill until all three find nothing."""
-    while ingestion_tasks.apply_some() + evaluator.evaluate_some() + _backfilled():
+    """Apply, evaluate and backfill until all three find nothing: what one leaves behind is for those after it."""
+    while ingestion_tasks.apply_some() + evaluator.evaluate_some():
         pass
+    _backfilled()
 
 
 def _backfilled() -> int:
