@@ -77,6 +77,9 @@ class Line:
         self._uses: dict[Key, int] = {}
         self._names: dict[Key, bytes] = {}
         self._named = 0
+        self.least = connection.prepare_threshold
+        # With a rollback psycopg drops all that is prepared, ours too, when anything was by itself.
+        connection.prepare_threshold = None
         self._asked: list[Cursor | Key | None] = []  # who waits for the answers, in their order; what is being prepared
         self._depth = 0
         self._socket = select.poll()
@@ -139,10 +142,9 @@ class Line:
     def _name(self, key: Key) -> bytes | None:
         """Of the prepared statement, from as many uses on as psycopg is told to wait for."""
         name = self._names.get(key)
-        least = self.connection.prepare_threshold
-        if name is None and least is not None and (key in self._uses or len(self._uses) < KEPT):
+        if name is None and self.least is not None and (key in self._uses or len(self._uses) < KEPT):
             self._uses[key] = self._uses.get(key, 0) + 1
-            if self._uses[key] > least:
+            if self._uses[key] > self.least:
                 self._named += 1
                 name = self._names[key] = b"line_%d" % self._named
                 self._pgconn.send_prepare(name, *key)

@@ -8,7 +8,7 @@ from django.db import DatabaseError
 from psycopg.types.json import Jsonb
 
 from ingestion.applying.cursors import Cursor, bulk_cursor, bulk_transaction
-from ingestion.applying.line import Line, text_of
+from ingestion.applying.line import Line, line_of, text_of
 
 PREPARED = "select statement from pg_prepared_statements where name like 'line%%'"
 
@@ -67,8 +67,19 @@ def test_a_statement_is_prepared_at_its_third_use_unless_a_pooler_stands_between
 
     assert not uses("select 'often'", 2)
     assert uses("select 'often'", 1)
-    monkeypatch.setattr(cursor.connection, "prepare_threshold", None)
+    monkeypatch.setattr(line_of(cursor.connection), "least", None)
     assert not uses("select 'never'", 5)
+
+
+@pytest.mark.django_db
+def test_what_is_prepared_stays_whatever_psycopg_does(cursor: Cursor) -> None:
+    """It drops everything when a table goes, or at a rollback, if it has prepared something itself."""
+    with psycopg.Cursor(cursor.connection) as own:
+        own.executemany("select %s::int", [(1,), (2,)])
+        for _ in range(4):
+            cursor.execute("select 'kept'")
+        own.execute("create temporary table short_lived ()").execute("drop table short_lived").execute("select 1")
+    assert cursor.execute("select 'kept'").fetchall() == [("kept",)]
 
 
 def divided(*by: int) -> list[tuple[int, ...]]:

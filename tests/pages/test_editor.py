@@ -14,7 +14,7 @@ from tests.ingestion import applying
 from tests.pages import forms, rows
 from tests.segments import living
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 VIEWED: dict[str, Any] = {"op": "event", "event": "page_viewed", "cmp": "gte", "value": 3, "window": {"last": "P1D"}}
 BOUGHT: dict[str, Any] = {"op": "event", "event": "checkout_completed", "cmp": "gte", "value": 1}
