@@ -9,6 +9,7 @@ from keys.commands import ACTOR, one_line, the_project
 
 class Command(BaseCommand):
     help = "Give a project another secret to verify signatures with. Shopify's is read from standard input."
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("project", help="slug of the project")

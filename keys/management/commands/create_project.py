@@ -10,6 +10,7 @@ from keys.services import create_project
 
 class Command(BaseCommand):
     help = "Make a project and its first owner."
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("slug", help="its name in addresses; never changes")

@@ -10,6 +10,7 @@ from keys.state import state
 
 class Command(BaseCommand):
     help = "List the keys of a project, newest first; never a secret."
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("project", help="slug of the project")

@@ -8,6 +8,7 @@ from keys.models import ProjectSecret
 
 class Command(BaseCommand):
     help = "List the secrets that a project verifies signatures with, newest first; never their values."
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("project", help="slug of the project")

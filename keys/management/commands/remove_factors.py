@@ -8,6 +8,7 @@ from keys.people.accounts import remove_factors
 
 class Command(BaseCommand):
     help = "Take a lost second factor off an account, and end its sessions. The password stays."
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the user name")

@@ -9,6 +9,7 @@ from keys.models import ProjectSecret
 
 class Command(BaseCommand):
     help = "End a secret: what was signed with it is refused from now on."
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("project", help="slug of the project")

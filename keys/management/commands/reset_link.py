@@ -12,6 +12,7 @@ HERE = "http://localhost:8000"
 
 class Command(BaseCommand):
     help = "Print a link with which a person sets a new password. It works once, for 24 hours."
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the user name")

@@ -8,6 +8,7 @@ from keys.services import revoke_key
 
 class Command(BaseCommand):
     help = "End a key. It stops working everywhere within 2 seconds, open streams included."
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("lookup", help="the start of the key, as `list_keys` shows it")

@@ -11,6 +11,7 @@ from persona.transfer import document
 
 class Command(BaseCommand):
     help = "Personas and settings of a project as YAML, to standard output. `import` brings it back, here or elsewhere."
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("project", help="slug of the project")

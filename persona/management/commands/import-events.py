@@ -18,6 +18,7 @@ AGAIN = "The same command goes on where it was."
 
 class Command(BaseCommand):
     help = "Store the events of a file (.ndjson, .jsonl or .csv, perhaps .gz) with their own instants, telling nobody."
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)

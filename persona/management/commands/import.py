@@ -13,6 +13,7 @@ from persona.transfer import bring_in
 
 class Command(BaseCommand):
     help = "Create and change personas and settings as a file of `export` says: all of it, or nothing."
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("project", help="slug of the project")

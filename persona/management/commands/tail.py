@@ -21,6 +21,7 @@ class Command(BaseCommand):
     help = (
         "Follow the change log: in colors on a terminal, as NDJSON in a pipe. Ends with Ctrl-C, or when it has shown N."
     )
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("project", help="slug of the project")

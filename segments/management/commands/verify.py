@@ -17,6 +17,7 @@ SHOWN = 50  # differences printed; the number says how many there are
 
 class Command(BaseCommand):
     help = "Check every membership, timer and log row of a project against its events. Exit code 1: something differs."
+    requires_system_checks = ()  # they load every page and form
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("project", help="slug")
