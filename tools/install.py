@@ -4,11 +4,14 @@ anything installed: `python3 tools/install.py requirements.lock [requirements-de
 
 import ast
 import hashlib
+import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
+import sysconfig
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +27,8 @@ PIP = (
     "--no-compile",
 )  # fmt: skip
 UV = (PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, "--no-progress", *HOW)
+WHOLE = "from importlib.metadata import files; next(iter(files('pip')))"  # the list of them is unpacked last
+TOOLS = r"/site-packages/(pip|setuptools)/"
 TOLD = re.compile(r"^(global|install|:env:)\.([\w-]+)=(.+)$", re.MULTILINE)
 IN_UV = {
     "index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS",
@@ -53,26 +58,37 @@ def starts(code: str) -> bool:
 
 
 def make_environment() -> None:
-    if starts(f"import pip, sys; sys.exit(sys.version != {sys.version!r})"):
+    if starts(f"import sys; {WHOLE}; sys.exit(sys.version != {sys.version!r})"):
         return
     print(f"Making a virtual environment with Python {sys.version.split()[0]}", flush=True)
-    result = subprocess.run(
-        [sys.executable, "-m", "venv", "--clear", VENV], capture_output=True, text=True, check=False
-    )
-    if result.returncode:
-        print(result.stdout + result.stderr, file=sys.stderr)
+    made = subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", VENV], check=False)
+    wheel = bundled_pip()
+    if made.returncode or wheel is None:
         sys.exit("Python cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv")
+    with zipfile.ZipFile(wheel) as packed:  # as it is: ensurepip takes four seconds to do the same
+        packed.extractall(sysconfig.get_path("purelib", "venv", {"base": str(VENV)}))
 
 
-def install(lock: Path, *, by_pip: bool = False) -> None:
+def bundled_pip() -> Path | None:
+    """The pip that Python itself carries, or its distribution for it."""
+    bundled = importlib.util.find_spec("ensurepip")
+    folders = [sysconfig.get_config_var("WHEEL_PKG_DIR")]
+    if bundled and bundled.origin:
+        folders.append(Path(bundled.origin).parent / "_bundled")
+    return next((wheel for folder in folders if folder for wheel in sorted(Path(folder).glob("pip-*.whl"))), None)
+
+
+def install(*locks: Path, by_pip: bool = False) -> None:
     """By uv, which takes a tenth of pip's time, or by pip where uv cannot: each shows how far it is."""
-    print(f"Installing {lock} ({len(NAME.findall(lock.read_text()))} packages)", flush=True)
+    for lock in locks:
+        print(f"Installing {lock} ({len(NAME.findall(lock.read_text()))} packages)", flush=True)
+    what = [word for lock in locks for word in ("-r", lock)]
     if not by_pip:
-        code, said = run((*UV, "-r", lock), {**as_pip_was_told(), **os.environ})
+        code, said = run((*UV, *what), {**as_pip_was_told(), **os.environ})
         if code == 0:
             return
         print("".join(said[-25:]) + "uv could not install them; pip tries it.", file=sys.stderr, flush=True)
-    code, said = run((*PIP, "-r", lock), os.environ)
+    code, said = run((*PIP, *what), os.environ)
     if code:
         print("".join(said[-25:]), file=sys.stderr)
         sys.exit("The requirements could not be installed; above is what pip said.")
@@ -91,10 +107,10 @@ def as_pip_was_told() -> dict[str, str]:
     return told
 
 
-def compiling() -> "subprocess.Popen[bytes]":
+def compile_all() -> None:
     """What pip would do file by file, on all processors. Some packages carry files that no Python can compile."""
     print("  compiling", flush=True)
-    return subprocess.Popen([PYTHON, "-m", "compileall", "-qq", "-j", "0", VENV / "lib"])
+    subprocess.run([PYTHON, "-m", "compileall", "-qq", "-j", "0", "-x", TOOLS, VENV / "lib"], check=False)
 
 
 def run(command: Sequence[str | Path], environment: Mapping[str, str]) -> tuple[int, list[str]]:
@@ -118,10 +134,9 @@ def main(locks: list[Path]) -> None:
     make_environment()
     STAMP.unlink(missing_ok=True)
     install(BUILD, by_pip=True)
-    install(locks[0])
-    with compiling():  # what serves; the tools of the others, which come meanwhile, are compiled where they are used
-        for lock in locks[1:]:
-            install(lock)
+    install(*locks)
+    if len(locks) == 1:  # what serves; of what tests and checks, which is twice as much, a quarter is ever used
+        compile_all()
     STAMP.write_text(json.dumps({"python": sys.version, **have, **wanted}, indent=1))
     print("Installed", flush=True)
 
