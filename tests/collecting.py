@@ -1,6 +1,6 @@
 """A pytest plugin: what thousands of tests cost before the first one runs, and the garbage collector's part of all.
 
-Django, hypothesis and the tests are some hundred thousand objects that live to the end: nobody looks through them again.
+Django, hypothesis and the tests are some hundred thousand objects that live to the end: nobody looks at them again.
 Modules of tests are compiled with their assertions rewritten, once: of a parallel run's processes, each begins with a
 part of its own, and finds what the others have written when it comes to theirs.
 """
