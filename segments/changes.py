@@ -158,4 +158,4 @@ def _tallies(rows: list[tuple[Flip, Decided]]) -> dict[str, str]:
 def _array(plain: Iterable[int | bool | str | None]) -> str:
     """PostgreSQL's text of an array; psycopg takes much longer to find out what it may hold. No word here needs quotes:
     they are our own, and hexadecimal."""
-    return f"{{{','.join(['null' if one is None else str(one) for one in plain])}}}"
+    return f"{{{','.join(map(str, plain)).replace('None', 'null')}}}"

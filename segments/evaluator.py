@@ -106,7 +106,7 @@ def _decide(
                 revision=definition.revision,
                 current=stored,
                 mark=mark,
-                on_traits=definition.on_traits and mark is not None and not _named(mark, defined, definition),
+                on_traits=_on_traits(mark, defined, definition),
                 event_at=partial(_event_at, known, definition.compiled.names),
                 known=f,
             )
@@ -119,11 +119,12 @@ def _decide(
                 yield Decided(profile, persona, shard, definition.version, definition.revision, verdict)
 
 
-def _named(mark: Mark, defined: Definitions, definition: Definition) -> bool:
-    """Whether an event that the rule looks at is among what happened."""
-    return any(defined.name_ids.get(name) in mark.names for name in definition.names) or (
-        definition.any_event and bool(mark.names)
-    )
+def _on_traits(mark: Mark | None, defined: Definitions, definition: Definition) -> bool:
+    """Whether the rule reads traits, and no event that it looks at is among what happened."""
+    if mark is None or not mark.what & stale.TRAITS or not definition.on_traits:
+        return False
+    named = any(defined.name_ids.get(name) in mark.names for name in definition.names)
+    return not named and not (definition.any_event and mark.names)
 
 
 def _event_at(known: Facts, names: Iterable[str], instant: int) -> bytes | None:

@@ -109,17 +109,19 @@ def _read_events(cursor: AnyCursor, project_id: int, wanted: Mapping[int, Wanted
     read = Read({}, {}, {})
     walks = lookups.walks((profile, each.names, min(each.earliest, now)) for profile, each in wanted.items())
     if walks:
-        cursor.execute(*lookups.walking(project_id, walks, now))
-        many = _walked(walks, cursor.fetchall(), read)
+        rows = lookups.rows_of(walks)
+        cursor.execute(*lookups.walking(project_id, walks, rows, now))
+        many = _walked(walks, {row.name_id: row.name for row in rows}, cursor.fetchall(), read)
         if many:
             _look_up(cursor, project_id, many, now, read)
     return read
 
 
-def _walked(walks: Sequence[Walk], found: Iterable[tuple[Any, ...]], read: Read) -> list[Walk]:
+def _walked(
+    walks: Sequence[Walk], names: Mapping[int, str], found: Iterable[tuple[Any, ...]], read: Read
+) -> list[Walk]:
     """Enter what the walks have found; those that met too many are returned."""
     many: list[Walk] = []
-    names = {row.name_id: row.name for row in lookups.rows_of(walks)}
     for index, ids, ts, uid, properties, context in found:
         if index < 0:
             read.gone[-index] = ts[0]
@@ -130,8 +132,8 @@ def _walked(walks: Sequence[Walk], found: Iterable[tuple[Any, ...]], read: Read)
             continue
         of_profile = read.events.setdefault(walk.profile, {})
         rows = _rows(ts, uid, properties, context)
-        if walk.group.of_any:
-            of_profile[names[ANY]] = sorted(rows, key=order, reverse=True)
+        if len(walk.group.rows) == 1:
+            of_profile[walk.group.rows[0].name] = sorted(rows, key=order, reverse=True)
         else:
             _by_name(ids, rows, names, of_profile)
     return many
@@ -150,7 +152,8 @@ def _by_name(
             known.append(row)
     if len(by_id) < len(ids):
         for some in by_id.values():
-            some.sort(key=order, reverse=True)
+            if len(some) > 1:
+                some.sort(key=order, reverse=True)
 
 
 def _look_up(cursor: AnyCursor, project_id: int, many: Iterable[Walk], now: int, read: Read) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from ingestion.applying import stale
 from ingestion.applying.stale import Mark
-from segments import rules
+from segments.rules import INF, NEVER
 
 # What made a membership change, as the change log says it.
 EVENT, TIME, TRAIT, DEFINITION, MERGE = "event", "time", "trait", "definition", "merge"
@@ -51,15 +51,15 @@ NOBODY = Current(is_member=False, since=0, revision=0, recheck_at=None)
 
 def stands(f: int, now: int, revision: int, current: Current | None) -> bool:
     """Whether f, the value at `now`, leaves everything as it is stored: then there is nothing to decide or write."""
+    if current is None:
+        return f == NEVER
     until = abs(f)
     if until <= now:
         return False  # no value of a rule: judge() says so
-    if current is None:
-        return f == -rules.INF
     recheck = current.recheck_at
     if (f > 0) is not current.is_member or current.revision != revision or (recheck is not None and recheck <= now):
         return False
-    return until >= rules.INF or (recheck is not None and recheck <= until)
+    return until >= INF or (recheck is not None and recheck <= until)
 
 
 def judge(
@@ -109,7 +109,7 @@ def judge(
         if until <= instant:
             raise AssertionError(f"a rule's value {f} at {instant} does not reach beyond that instant")
         instant = until
-    recheck = None if until >= rules.INF else until
+    recheck = None if until >= INF else until
     write = _worth_writing(current, flips, recheck, member, revision, due)
     return Verdict(tuple(flips), member, since, recheck, write)
 

@@ -80,13 +80,15 @@ def groups(plan: Iterable[PlanRow]) -> list[Group]:
 def walks(wanted: Iterable[tuple[int, Sequence[PlanRow], int]]) -> list[Walk]:
     """The walks for (profile, plan, earliest), those of any name last."""
     grouped: dict[int, list[Group]] = {}  # by the plan's identity: many profiles have the same one
+    of_any = False
     found: list[Walk] = []
     for profile, plan, earliest in wanted:
         known = grouped.get(id(plan))
         if known is None:
             known = grouped[id(plan)] = groups(plan)
+            of_any = of_any or any(group.of_any for group in known)
         found += [Walk(profile, earliest, group) for group in known]
-    if any(group.of_any for some in grouped.values() for group in some):
+    if of_any:
         found.sort(key=lambda walk: walk.group.of_any)
     return found
 
@@ -96,13 +98,13 @@ def rows_of(asked: Iterable[Walk]) -> list[PlanRow]:
     return list({id(row): row for walk in asked for row in walk.group.rows}.values())
 
 
-def walking(project_id: int, asked: Sequence[Walk], now: int) -> Statement:
+def walking(project_id: int, asked: Sequence[Walk], rows: Iterable[PlanRow], now: int) -> Statement:
     """Gives (index of the walk, name_id[], ts[], uid[], props as json text, context as json text), in no order; and who
-    is gone, see GONE.
+    is gone, see GONE. rows: of the walks, see rows_of.
 
     It has few texts, so that it is prepared soon. More than FEW rows mean that there are others besides.
     """
-    columns, parameters = _columns(rows_of(asked))
+    columns, parameters = _columns(rows)
     parameters |= {"project": project_id, "ahead": now + AHEAD, "most": FEW + 1}
     parameters["asked"] = int_array({walk.profile for walk in asked})
     parts = [GONE]

@@ -1,6 +1,6 @@
 """The rule language: grammar, meaning and needs of a persona's rule. Pure: data in, data out."""
 
-from segments.rules.calendars import INF
+from segments.rules.calendars import INF, NEVER
 from segments.rules.checks import Check, checks, mismatched
 from segments.rules.engine import (
     Compiled,
@@ -25,6 +25,7 @@ from segments.rules.rows import RETENTION, Facts, Row, facts_from
 __all__ = [
     "INF",
     "LANGUAGE",
+    "NEVER",
     "RETENTION",
     "Check",
     "Compiled",

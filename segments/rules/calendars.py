@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from persona.lib.clock import LATEST, MS_PER_DAY
 
 INF = 1 << 62  # an instant that never comes
+NEVER = -INF  # the value of what is false until something happens
 UNITS = ("day", "week", "month")
 
 

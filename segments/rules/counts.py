@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from segments.rules.calendars import INF
+from segments.rules.calendars import INF, NEVER
 from segments.rules.compare import Holds
 from segments.rules.leaf import Value
 from segments.rules.looking import Look, counting, first_flip, inside
@@ -15,7 +15,7 @@ def count_value(look: Look, holds: Holds, polarity: int) -> Value:
     answers = states(range(limit or 0))
     truths = [holds(answer) for answer in answers]
     flips = list(_flips(truths))
-    without = INF if truths[0] else -INF
+    without = INF if truths[0] else NEVER
     if not limit:
         return lambda _facts, _now: without
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from persona.lib.clock import LATEST, parse_instant
-from segments.rules.calendars import INF
+from segments.rules.calendars import INF, NEVER
 
 MILLISECONDS = 1e11  # a number from here on counts milliseconds since 1970, one below it seconds
 
@@ -26,12 +26,12 @@ def older_than(age: int) -> When:
 
 
 def newer_than(age: int) -> When:
-    return lambda t, now: -t if now < t else t + age if now - t < age else -INF
+    return lambda t, now: -t if now < t else t + age if now - t < age else NEVER
 
 
 def within_next(ahead: int) -> When:
     """The instant itself is within: t - now may be 0."""
-    return lambda t, now: -INF if now > t else t + 1 if t - now < ahead else -(t - ahead + 1)
+    return lambda t, now: NEVER if now > t else t + 1 if t - now < ahead else -(t - ahead + 1)
 
 
 DATES: Mapping[str, Callable[[int], When]] = {
@@ -51,7 +51,7 @@ def through(stretches: Iterable[tuple[Any, int]], when: When, now: int) -> int:
         if until <= at:
             continue  # it gave way at the very instant at which it came
         found, instant = f, timestamp(value)
-        f = -INF if instant is None else when(instant, at)
+        f = NEVER if instant is None else when(instant, at)
         if found and (f > 0) is not (found > 0):
             return at if found > 0 else -at
         if abs(f) < until:

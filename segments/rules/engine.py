@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from segments.rules import settled
-from segments.rules.calendars import INF
+from segments.rules.calendars import INF, NEVER
 from segments.rules.leaf import Language, Leaf, Need, Settled, Value, merge_needs
 from segments.rules.leaves import LANGUAGE
 from segments.rules.nodes import All, Any_, Member, Node, Not, Rule
@@ -40,7 +40,7 @@ class Scope(NamedTuple):
 
 
 # Getting a userId is marked as a change of traits is.
-IDENTIFIED = Leaf(lambda facts, _: INF if facts.identified else -INF, traits=True, steady=True)
+IDENTIFIED = Leaf(lambda facts, _: INF if facts.identified else NEVER, traits=True, steady=True)
 
 
 def compile_rule(rule: Rule, language: Language = LANGUAGE) -> Compiled:
@@ -134,28 +134,32 @@ def _settled(node: Node, scope: Scope) -> Settled | None:
 
 
 def _lowest(parts: list[Value]) -> Value:
+    first, *others = parts
+
     def value(facts: Facts, now: int) -> int:
-        least = INF
-        for part in parts:
+        least = first(facts, now)
+        for part in others:
+            if least == NEVER:
+                break
             found = part(facts, now)
             if found < least:
                 least = found
-                if least == -INF:
-                    break
         return least
 
     return value
 
 
 def _highest(parts: list[Value]) -> Value:
+    first, *others = parts
+
     def value(facts: Facts, now: int) -> int:
-        most = -INF
-        for part in parts:
+        most = first(facts, now)
+        for part in others:
+            if most == INF:
+                break
             found = part(facts, now)
             if found > most:
                 most = found
-                if most == INF:
-                    break
         return most
 
     return value

@@ -5,7 +5,7 @@ from typing import Any
 
 from persona.lib.clock import parse_duration
 from segments.rules import paths
-from segments.rules.calendars import INF
+from segments.rules.calendars import INF, NEVER
 from segments.rules.compare import Holds
 from segments.rules.counts import count_value
 from segments.rules.dates import When, through
@@ -63,7 +63,7 @@ REINFORCED: Mapping[bool, Callable[[Event, int], bool]] = {
 
 def _event_value(look: Look, holds: Holds, polarity: int) -> Value:
     name, matches, limit, read, states, span = look
-    without = INF if holds(states(())[-1]) else -INF
+    without = INF if holds(states(())[-1]) else NEVER
 
     def value(facts: Facts, now: int) -> int:
         known = facts.events.get(name)

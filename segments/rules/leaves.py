@@ -8,7 +8,7 @@ from persona.lib.clock import parse_duration
 from segments.rules import paths
 from segments.rules.ages import since
 from segments.rules.aggregates import AGGREGATES
-from segments.rules.calendars import INF
+from segments.rules.calendars import INF, NEVER
 from segments.rules.compare import COMPARATORS
 from segments.rules.dates import DATES, When, timestamp
 from segments.rules.events import event
@@ -27,19 +27,23 @@ def trait(node: Trait, language: Language) -> Leaf:
     if node.cmp in language.dates:
         return _dated(find, language.dates[node.cmp](parse_duration(node.value) or 0))
     holds = language.comparators[node.cmp].make(node.value)
-    return Leaf(lambda facts, _: INF if holds(find(facts.traits)) else -INF, traits=True, steady=True)
+    steps = paths.split(node.path) or ()
+    if len(steps) == 1:  # a call less for nearly all of them
+        key = steps[0].key
+        return Leaf(lambda facts, _: INF if holds(facts.traits.get(key)) else NEVER, traits=True, steady=True)
+    return Leaf(lambda facts, _: INF if holds(find(facts.traits)) else NEVER, traits=True, steady=True)
 
 
 def _dated(find: paths.Lookup, when: When) -> Leaf:
     def value(facts: Facts, now: int) -> int:
         instant = timestamp(find(facts.traits))
-        return -INF if instant is None else when(instant, now)
+        return NEVER if instant is None else when(instant, now)
 
     return Leaf(value, traits=True)
 
 
 def bucket(node: Bucket, _: Language) -> Leaf:
-    return Leaf(lambda facts, _: INF if node.from_ <= drawn(node.salt, facts.profile) < node.to else -INF, steady=True)
+    return Leaf(lambda facts, _: INF if node.from_ <= drawn(node.salt, facts.profile) < node.to else NEVER, steady=True)
 
 
 def drawn(salt: str, profile: str) -> int:
@@ -49,7 +53,7 @@ def drawn(salt: str, profile: str) -> int:
 
 def listed(node: List, _: Language) -> Leaf:
     profiles = frozenset(node.profiles)
-    return Leaf(lambda facts, _: INF if facts.profile in profiles else -INF, steady=True)
+    return Leaf(lambda facts, _: INF if facts.profile in profiles else NEVER, steady=True)
 
 
 LEAVES: Mapping[type[AnyNode], Callable[[Any, Language], Leaf]] = {

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from persona.lib.clock import parse_duration
 from segments.rules import paths
-from segments.rules.calendars import INF
+from segments.rules.calendars import NEVER
 from segments.rules.compare import kind
 from segments.rules.leaf import Language, Leaf, Need, keys_of, merge_needs
 from segments.rules.nodes import Absent, Sequence, Step
@@ -81,7 +81,7 @@ class Steps:
             steps = by_name.get(name)
             if steps is None:
                 continue
-            key = self._key(row)
+            key = self._key(row) if self._same else ()
             links = UNLINKED if key is None else self._extended(row, steps, open_.get(key, UNLINKED))
             if last in links:
                 yield links[last]
@@ -141,7 +141,7 @@ def sequence(node: Sequence, language: Language) -> Leaf:
         events = facts.events
         for name in needed:
             if not events.get(name):
-                return -INF
+                return NEVER
         return reach(steps.stretches(facts, now), now)
 
     def moves(facts: Facts, now: int) -> dict[str, int]:
@@ -158,7 +158,7 @@ def reach(stretches: Iterable[Stretch], now: int) -> int:
         if start > until:
             return until if until > now else -start
         until = max(until, end)
-    return until if until > now else -INF
+    return until if until > now else NEVER
 
 
 def _in_order(facts: Facts, names: Iterable[str], after: int) -> list[tuple[str, Row]]:

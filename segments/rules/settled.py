@@ -4,7 +4,7 @@ Exact, because the value of a rule lies between those it has if each leaf about 
 parts is -INF, so is `all`; if one is INF, so is `any`.
 """
 
-from segments.rules.calendars import INF
+from segments.rules.calendars import INF, NEVER
 from segments.rules.leaf import Leaf, Settled
 from segments.rules.rows import Facts
 
@@ -37,7 +37,7 @@ def of_parts(parts: list[Settled | None], decisive: int) -> Settled | None:
 
 
 def least(parts: list[Settled | None]) -> Settled | None:
-    return of_parts(parts, -INF)
+    return of_parts(parts, NEVER)
 
 
 def most(parts: list[Settled | None]) -> Settled | None:
