@@ -20,7 +20,7 @@ from django.db import connections
 from kombu import Queue
 from psycopg_pool.base import AttemptWithBackoff
 
-from persona import broker, outages, transports
+from persona import broker, nudges, outages, transports
 from persona.pool import Pool
 from persona.running.embedded import PR_SET_PDEATHSIG
 
@@ -48,6 +48,10 @@ class App(Celery):
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         queue = NUDGES.get(name)
+        if queue and broker.embedded() and not args and nudges.OPTIONS.issuperset(options):
+            put = nudges.put(self, queue, name)
+            if put is not None:
+                return self.AsyncResult(put) if put else None
         if queue and broker.waits(queue, name):
             return None
         return super().send_task(name, *args, **options)

@@ -13,6 +13,7 @@ from django.db import Error, connection
 from kombu.exceptions import OperationalError as BrokerError
 
 from persona.lib.log import get_logger
+from segments.cursors import raw_cursor
 
 DRAIN, BACKFILL = "segments.drain", "segments.backfill"
 GAP = 0.005  # seconds between two messages: what is rung meanwhile becomes one
@@ -78,9 +79,8 @@ class Publisher:
     def _look(self) -> float:
         """Seconds until the next look, which is the next timer if one is near; asks for a drain when one is due."""
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(NEXT_DUE)
-                overdue, left = cursor.fetchone() or (False, None)
+            with raw_cursor() as cursor:
+                overdue, left = cursor.execute(NEXT_DUE).fetchone() or (False, None)
         except Error as error:
             connection.close()
             self._complain("publisher.timers_unknown", error)

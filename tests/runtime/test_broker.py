@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from kombu import Connection
 from kombu.exceptions import OperationalError
 from kombu.utils import functional
@@ -14,7 +14,7 @@ from pgmq.base import PGMQConfig
 from psycopg.conninfo import conninfo_to_dict
 from pytest_django import Settings
 
-from persona import broker, transports
+from persona import broker, nudges, transports
 from persona.celery import app
 from tests.waiting import DEADLINE, until
 
@@ -211,3 +211,34 @@ def test_a_broker_that_is_away_is_tried_once_a_second(monkeypatch: pytest.Monkey
     assert waits == [1.0] * 5
     with app.connection_for_write("redis://127.0.0.1:1/0") as away, pytest.raises(OperationalError):
         app.send_task("segments.sweep", connection=away, retry=True, retry_policy={"max_retries": 1})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_nudge_of_the_publisher_is_put_by_one_statement_as_kombu_would_have_put_it(settings: Settings) -> None:
+    settings.CELERY_BROKER_URL = "pgmq://"
+    with Connection("pgmq://test", transport_options=broker.transport_options()) as queue:
+        waiting = queue.SimpleQueue("live", no_ack=True)
+        waiting.clear()
+        app.send_task("segments.drain", connection=queue)
+        theirs = waiting.get(timeout=60)
+        with psycopg.connect(**listening(), autocommit=True) as line:
+            line.execute('listen "pgmq.q_live.INSERT"')
+            first = app.send_task("segments.drain", ignore_result=True, retry=False)
+            assert app.send_task("segments.drain", ignore_result=True, retry=False) is None
+            assert len(list(line.notifies(timeout=60, stop_after=2))) == 2
+        ours = waiting.get(timeout=60)
+        assert (ours.decode(), ours.headers["id"], waiting.qsize()) == (theirs.decode(), first.id, 0)
+        mine = {**theirs.headers, "id": first.id, "root_id": first.id}
+        assert ours.headers == mine
+        assert ours.properties.keys() == theirs.properties.keys()
+        second = app.send_task("segments.drain", ignore_result=True, retry=False)
+        again = waiting.get(timeout=60)
+        assert again.headers["id"] == second.id != first.id
+        assert again.delivery_tag != ours.delivery_tag
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_nudge_for_a_queue_that_nobody_has_made_goes_kombus_way() -> None:
+    assert nudges.put(app, "nowhere", "segments.drain") is None
+    with transaction.atomic():
+        assert nudges.put(app, "live", "segments.drain") is None
