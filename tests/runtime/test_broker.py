@@ -219,7 +219,7 @@ def test_a_nudge_of_the_publisher_is_put_by_one_statement_as_kombu_would_have_pu
     with Connection("pgmq://test", transport_options=broker.transport_options()) as queue:
         waiting = queue.SimpleQueue("live", no_ack=True)
         waiting.clear()
-        app.send_task("segments.drain", connection=queue)
+        app.send_task("segments.drain", connection=queue, ignore_result=True)
         theirs = waiting.get(timeout=60)
         with psycopg.connect(**listening(), autocommit=True) as line:
             line.execute('listen "pgmq.q_live.INSERT"')
