@@ -67,10 +67,16 @@ def absolute(window: Absolute) -> Span:
 
 def calendar(window: Calendar) -> Span:
     periods, back = Periods(window.calendar, window.tz), window.back
+    known = 0, 0, (0, 0)  # a turn judges everybody at one instant, and dates cost ten times as much as a comparison
 
     def bounds(now: int, kept: int) -> tuple[int, int]:
-        period = periods.index(now) - back
-        return max(periods.start(period) - 1, now - kept), min(periods.start(period + 1) - 1, now)
+        nonlocal known
+        at, retention, found = known
+        if at != now or retention != kept:
+            period = periods.index(now) - back
+            found = max(periods.start(period) - 1, now - kept), min(periods.start(period + 1) - 1, now)
+            known = now, kept, found
+        return found
 
     return Span(
         # A day more: clocks are put back, and zones have moved across the date line.
