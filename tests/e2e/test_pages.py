@@ -37,7 +37,7 @@ def charlie(stack: Stack) -> Visitor:
     return Visitor(stack.url)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def alice(stack: Stack) -> Visitor:
     visitor = Visitor(stack.url)
     visitor.open("/signin/")

@@ -11,8 +11,9 @@ from persona.running import embedded
 from persona.running.embedded import CannotStart, Postgres
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def base() -> Iterator[Path]:
+    """Of one cluster: to make one takes as long as all else here."""
     with tempfile.TemporaryDirectory(prefix="persona-test-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # as root: PostgreSQL's own user has to get in

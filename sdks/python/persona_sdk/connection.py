@@ -4,9 +4,11 @@ import encodings.idna
 import encodings.utf_8_sig  # noqa: F401 - else a thread asks for them late, and a fork just then leaves the child without
 import json
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import cache
 from time import monotonic
 from typing import Any
 from urllib.parse import quote
@@ -42,7 +44,9 @@ class Connection:
     def __init__(self, url: str, key: Callable[[], str]) -> None:
         limits = httpx.Limits(max_connections=1)
         headers = {"Content-Type": "application/json"}
-        self.client = httpx.Client(base_url=url, headers=headers, follow_redirects=False, limits=limits)
+        self.client = httpx.Client(
+            base_url=url, headers=headers, follow_redirects=False, limits=limits, verify=_certificates()
+        )
         self._key = key
         self._extensions = {"trace": self._note}
         self._open: Any = None  # httpcore's stream, as long as it may be read from
@@ -70,6 +74,12 @@ class Connection:
         if opened is not None:
             with suppress(OSError):  # it is closed already
                 opened.shutdown(socket.SHUT_RDWR)
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """One for all connections of the process: to read them takes longer than all else that a connection begins with."""
+    return httpx.create_ssl_context()
 
 
 def answer_of(response: httpx.Response, deadline: float) -> Answer:
