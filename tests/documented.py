@@ -22,6 +22,14 @@ def trees() -> list[ast.Module]:
 
 
 @cache
+def nodes(tree: ast.Module) -> list[ast.AST]:
+    """Those of it that are looked at here; a walk takes longer than all that is asked of them."""
+    return [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call | ast.Subscript | ast.FunctionDef | ast.ClassDef)
+    ]
+
+
+@cache
 def problem_codes() -> dict[str, set[int]]:
     """Every text given as the parameter `code` of a function or class of ours, and the statuses said with it."""
     everything = trees()
@@ -46,20 +54,20 @@ def environment_variables() -> set[str]:
     """Every name that is read through persona.lib.env or os.environ."""
     found: set[str] = set()
     for name, call in _calls(trees()):
-        of = ast.unparse(call.func)
+        of = ast.unparse(call.func) if name in READERS or name in ("get", "setdefault") else ""
         if (name in READERS and of.startswith("env.")) or of in ("os.environ.get", "os.environ.setdefault"):
             found |= set(_names(call.args[:1]))
         if name == "add_argument" and ast.unparse(call.args[0]).endswith("-variable'"):
             found |= set(_names(keyword.value for keyword in call.keywords if keyword.arg == "default"))
     for tree in trees():
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and _is_environ(node.value):
                 found |= set(_names([node.slice]))
     return found
 
 
 def _is_environ(node: ast.expr) -> bool:
-    return ast.unparse(node) == "os.environ"
+    return isinstance(node, ast.Attribute) and ast.unparse(node) == "os.environ"
 
 
 def _names(nodes: Iterable[ast.expr]) -> Iterator[str]:
@@ -70,7 +78,7 @@ def _names(nodes: Iterable[ast.expr]) -> Iterator[str]:
 
 def _calls(everything: Iterable[ast.Module]) -> Iterator[Call]:
     for tree in everything:
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
                 yield node.func.id if isinstance(node.func, ast.Name) else node.func.attr, node
 
@@ -79,7 +87,7 @@ def _places_of_code(everything: Iterable[ast.Module]) -> dict[str, int]:
     """By the name of a function or class: at which position it takes a `code`."""
     places: dict[str, int] = {}
     for tree in everything:
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.FunctionDef):
                 names = [argument.arg for argument in node.args.args if argument.arg != "self"]
                 if "code" in names and node.name != "__init__":
@@ -101,7 +109,7 @@ def _fields(node: ast.ClassDef) -> list[str]:
 
 def _defaults(everything: Iterable[ast.Module]) -> Iterator[str]:
     for tree in everything:
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.FunctionDef):
                 with_default = node.args.args[len(node.args.args) - len(node.args.defaults) :]
                 for argument, default in zip(with_default, node.args.defaults, strict=True):

@@ -1,19 +1,23 @@
 """Of every operation in the OpenAPI document: who may not call it, and that it is safe to repeat."""
 
 import json
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.test import Client
+from pytest_django import DjangoDbBlocker
 
-from keys.models import Project
+from keys.models import Member, Project
 from keys.scopes import SCOPES
 from keys.services import issue_key
 from persona.schema import hooks as schema
 from persona.schema.parameters import READS
+from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -71,9 +75,37 @@ def ask(client: Client, name: str, project: str) -> tuple[int, Any]:
     return response.status_code, msgspec.json.decode(body) if body else None
 
 
-def program(project: Project, *scopes: str) -> Client:
-    _, key = issue_key(project=project, kind="sk", name="program", actor="test", scopes=scopes)
+def program(project: Project, *scopes: str, kind: Any = "sk") -> Client:
+    _, key = issue_key(project=project, kind=kind, name="program", actor="test", scopes=scopes)
     return Client(headers={"authorization": f"Bearer {key}"})
+
+
+def all_but(needed: str | None) -> tuple[str, ...]:
+    """The scopes that are not enough."""
+    area = needed.partition(":")[0] if needed else ""
+    return tuple(scope for scope in SCOPES if scope not in (needed, f"{area}:write"))
+
+
+class Callers:
+    """Of Alice's shop: programs by their scopes, and a page; and those who have nothing to do with it."""
+
+    def __init__(self) -> None:
+        shop = Project.objects.create(slug="alices", name="Alice's shop")
+        charlie = User.objects.create_user("charlie")
+        elsewhere = Project.objects.create(slug="elsewhere", name="Charlie's place")
+        Member.objects.create(project=elsewhere, user=charlie, role=Member.Role.OWNER)
+        scopes = {given for needed in NEEDS.values() for given in (all_but(needed), (needed,)) if given != (None,)}
+        self.by_scopes = {given: program(shop, *given) for given in scopes}
+        self.page = program(shop, kind="pk")
+        self.outsiders = (program(elsewhere), signed_in(charlie))
+
+
+@pytest.fixture(scope="module")
+def callers(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Callers]:
+    """The same for all that only look, each in a savepoint of its own: nobody changes them."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield Callers()
+        transaction.set_rollback(True)
 
 
 def test_every_operation_is_in_the_table() -> None:
@@ -81,33 +113,26 @@ def test_every_operation_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", NEEDS)
-def test_a_key_needs_the_scope_and_no_more(name: str, project: Project) -> None:
+def test_a_key_needs_the_scope_and_no_more(name: str, callers: Callers) -> None:
     needed = NEEDS[name]
-    area = needed.partition(":")[0] if needed else ""
-    others = [scope for scope in SCOPES if scope != needed and scope != f"{area}:write"]
-    assert ask(program(project, *others), name, "shop")[1]["code"] == "auth.scope_missing"
+    assert ask(callers.by_scopes[all_but(needed)], name, "alices")[1]["code"] == "auth.scope_missing"
     if needed:
-        status, answer = ask(program(project, needed), name, "shop")
+        status, answer = ask(callers.by_scopes[needed,], name, "alices")
         assert (answer or {}).get("code") != "auth.scope_missing", status
 
 
 @pytest.mark.parametrize("name", NEEDS)
-def test_outsiders_get_the_answer_of_what_does_not_exist(
-    name: str, project: Project, other_project: Project, charlie: User
-) -> None:
-    person = Client()
-    person.force_login(charlie)
-    for outsider in (program(other_project), person):
-        theirs, absent = ask(outsider, name, "shop"), ask(outsider, name, "no-such-project")
+def test_outsiders_get_the_answer_of_what_does_not_exist(name: str, callers: Callers) -> None:
+    for outsider in callers.outsiders:
+        theirs, absent = ask(outsider, name, "alices"), ask(outsider, name, "no-such-project")
         assert theirs == absent
         assert theirs[0] == 404
 
 
 @pytest.mark.parametrize("name", NEEDS)
-def test_without_a_secret_key_nobody_is_told_anything(name: str, project: Project) -> None:
-    assert ask(Client(), name, "shop")[1]["code"] == "auth.missing_key"
-    _, key = issue_key(project=project, kind="pk", name="page", actor="test")
-    assert ask(Client(headers={"authorization": f"Bearer {key}"}), name, "shop")[1]["code"] == "auth.wrong_kind"
+def test_without_a_secret_key_nobody_is_told_anything(name: str, callers: Callers) -> None:
+    assert ask(Client(), name, "alices")[1]["code"] == "auth.missing_key"
+    assert ask(callers.page, name, "alices")[1]["code"] == "auth.wrong_kind"
 
 
 def test_every_post_that_writes_takes_an_idempotency_key() -> None:

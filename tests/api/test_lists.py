@@ -1,6 +1,7 @@
 """Every list, page by page: complete, each row once, also while rows come; and no cursor but its own."""
 
 import re
+from itertools import product
 from typing import Any
 
 import pytest
@@ -139,12 +140,11 @@ def test_the_cursor_of_another_project_shows_nothing_of_it(
         assert [one for one in page["results"] if one not in whole_list["results"]] == [], path
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "1001", "1e2", "\u0661", "99999999999999999999", ""])
-def test_what_is_no_limit_is_refused(api: Api, full: str, limit: str) -> None:
-    for path in LISTS:
-        if "?" not in path:
-            status, problem = api.ask("GET", f"{path}?limit={limit}")
-            assert (status, problem["code"]) == (400, "request.parameter_invalid"), path
+def test_what_is_no_limit_is_refused(api: Api, full: str) -> None:
+    lists = [path for path in LISTS if "?" not in path]
+    for path, limit in product(lists, ("0", "-1", "1001", "1e2", "\u0661", "9" * 20, "")):
+        status, problem = api.ask("GET", f"{path}?limit={limit}")
+        assert (status, problem["code"]) == (400, "request.parameter_invalid"), (path, limit)
 
 
 def test_projects_come_page_by_page(alice: User) -> None:

@@ -21,7 +21,7 @@ from tests.delivery.receiver import Receiver, answer, receiver, reset
 from tests.pages import forms
 from tests.segments.living import persona, viewed
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 LIST = "/projects/shop/destinations/"
 NEW = "/projects/shop/new-destination/"

@@ -16,7 +16,7 @@ from keys.services import issue_key
 from tests.pages import rows
 from tests.waiting import until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 PAGES = ["/projects/{}/keys/", "/projects/{}/keys/new/"]
 KEY_PAGES = ["/projects/{}/keys/{}/", "/projects/{}/keys/{}/rotate/", "/projects/{}/keys/{}/revoke/"]
@@ -46,6 +46,7 @@ def ingest(client: Client, secret: str, events: int = 1) -> int:
     return sent.status_code
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_key_is_made_shown_once_and_works(shop: Project, as_bob: Client, client: Client) -> None:
     form = {"kind": "pk", "name": "Web shop", "origins": "https://shop.example\nhttps://www.shop.example"}
     shown = as_bob.post("/projects/shop/keys/new/", form)
@@ -86,6 +87,7 @@ def test_a_wrong_form_says_so_beside_the_field(form: dict[str, Any], said: str, 
     assert not ApiKey.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_after_a_rotation_both_keys_work_until_the_grace_ends(shop: Project, as_bob: Client, client: Client) -> None:
     old = secret_in(as_bob.post("/projects/shop/keys/new/", {"kind": "sk", "name": "Orders"}))
     lookup = ApiKey.objects.get().lookup
@@ -98,12 +100,14 @@ def test_after_a_rotation_both_keys_work_until_the_grace_ends(shop: Project, as_
     assert "already rotated" in again.content.decode()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_rotation_can_stop_the_old_key_now(shop: Project, as_bob: Client, client: Client) -> None:
     old = secret_in(as_bob.post("/projects/shop/keys/new/", {"kind": "sk", "name": "Orders"}))
     new = secret_in(as_bob.post(f"/projects/shop/keys/{ApiKey.objects.get().lookup}/rotate/", {"grace": "now"}))
     assert [ingest(client, secret) for secret in (old, new)] == [401, 202]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_revoked_key_is_refused(shop: Project, as_bob: Client, client: Client) -> None:
     secret = secret_in(as_bob.post("/projects/shop/keys/new/", {"kind": "sk", "name": "Orders"}))
     lookup = ApiKey.objects.get().lookup
@@ -114,6 +118,7 @@ def test_a_revoked_key_is_refused(shop: Project, as_bob: Client, client: Client)
     assert ingest(client, secret) == 401
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_traffic_of_a_key_is_shown(shop: Project, as_bob: Client, client: Client) -> None:
     secret = secret_in(as_bob.post("/projects/shop/keys/new/", {"kind": "sk", "name": "Orders"}))
     ring.close()  # its thread must see what this test has committed

@@ -17,7 +17,7 @@ from tests.pages import rows
 from tests.pages.streams import fetched
 from tests.segments import living
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 LIST = "/projects/shop/personas/"
 
@@ -111,6 +111,7 @@ def test_the_download_is_streamed_in_pages(project: Project, monkeypatch: pytest
     assert all(row["leaves_at"] for row in found)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_under_asgi_the_download_comes_piece_by_piece(project: Project, as_bob: Client) -> None:
     living.persona(project, "viewers", living.viewed(1))
     send(project, 3)

@@ -16,7 +16,7 @@ from tests.pages import rows
 from tests.pages.test_editor import RULES
 from tests.segments import living
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def text_of(client: Client, address: str) -> str:

@@ -25,7 +25,7 @@ from tests.pages import rows
 
 pytestmark = pytest.mark.django_db
 
-FEW, MANY = 2, 12
+FEW, MANY = 2, 7  # more than twice FEW: one a row is more than what may come besides
 
 
 @pytest.fixture(autouse=True)

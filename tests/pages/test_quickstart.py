@@ -6,7 +6,7 @@ from django.test import Client
 
 from keys.models import ApiKey, Project
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def test_doors(client: Client, project: Project, alice: User, charlie: User) -> None:

@@ -15,7 +15,7 @@ from segments.verify.passes import verify
 from tests.ingestion.applying import put, track
 from tests.segments.living import Json, everyone_of, now_ms, persona, settle, viewed
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 OLD: Json = {"op": "trait", "path": "age", "cmp": "gte", "value": 18}
 
@@ -108,6 +108,7 @@ def test_what_an_older_rule_has_seen_is_not_stored(shop: Project) -> None:
     assert told(shop) == {}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_verify_looks_at_everybody(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     persona(shop, "grown", OLD)
     monkeypatch.setattr(warnings, "EVERY", 1e9)
@@ -119,6 +120,7 @@ def test_verify_looks_at_everybody(shop: Project, monkeypatch: pytest.MonkeyPatc
     assert told(shop) == {"grown": [("type_mismatch", "rule", 2)]}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_more_events_than_are_looked_at_are_a_warning(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     for room in (facts, lookups):
         monkeypatch.setattr(room, "CAP", 3)
