@@ -11,7 +11,7 @@ from keys.models import AuditEntry, Project
 from keys.services import issue_key
 from tests.ingestion.applying import apply_all, apply_events, fate, put_body, stored, track
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 LETTERS = "/api/projects/shop/dead-letters"
 PARKED = "/api/projects/shop/parked-batches"
 
@@ -35,7 +35,6 @@ def bad(project: Project, n: int = 1) -> list[str]:
     return [str(letter.pk) for letter in DeadLetter.objects.filter(project=project).order_by("id")]
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_letter_is_seen_corrected_and_put_back(project: Project, api: Client) -> None:
     (number,) = bad(project)
     (letter,) = api.get(LETTERS).json()["results"]
@@ -55,7 +54,6 @@ def test_a_letter_is_seen_corrected_and_put_back(project: Project, api: Client) 
     assert AuditEntry.objects.filter(project=project, action="dead_letter.redriven").count() == 1
 
 
-@pytest.mark.django_db(transaction=True)
 def test_an_event_is_put_back_byte_by_byte(project: Project, api: Client) -> None:
     """What a parser makes of a number need not be that number."""
     (number,) = bad(project)
@@ -134,7 +132,6 @@ def test_giving_up(project: Project, api: Client) -> None:
     assert AuditEntry.objects.filter(project=project, action="dead_letter.discarded").count() == 1
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_parked_batch_is_seen_and_tried_again(project: Project, api: Client, outsider: Client) -> None:
     put_body(project, b"{}", batch_id="b_strange", dialect="unheard-of")
     assert tasks.apply_some() == 1

@@ -15,7 +15,7 @@ from tests.ingestion import applying
 from tests.pages import rows
 from tests.segments import living
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 LOOKED_AT = [
     "/projects/{project}/",

@@ -16,7 +16,7 @@ from tests.pages import forms, rows
 from tests.pages.streams import fetched
 from tests.segments import living
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 LETTERS = "/projects/shop/dead-letters/"
 
@@ -124,14 +124,12 @@ def test_of_many_letters_only_so_many_are_counted(letter: DeadLetter, as_bob: Cl
     assert "Discard all of them" in asked
 
 
-@pytest.mark.django_db(transaction=True)
 def test_the_download_has_them_all(letter: DeadLetter, as_bob: Client) -> None:
     found = [json.loads(line) for line in b"".join(fetched(as_bob, f"{LETTERS}download")).splitlines()]
     assert {one["index"] for one in found} == {0, 1}
     assert json.loads(found[0]["event"])["type"] == "track"
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_parked_batch_is_tried_again(project: Project, as_bob: Client) -> None:
     applying.put(project, applying.track(userId="u-1"), received_at=rows.now())
     Batch.objects.update(parked=True, error="DataError: <nothing>")

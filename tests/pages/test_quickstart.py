@@ -6,7 +6,7 @@ from django.test import Client
 
 from keys.models import ApiKey, Project
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_doors(client: Client, project: Project, alice: User, charlie: User) -> None:

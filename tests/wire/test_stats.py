@@ -21,7 +21,7 @@ from tests.segments.timing import Clock, clock
 
 __all__ = ["clock"]  # a fixture
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 STATS = "/api/ingestion/stats/"
 ERRORS = "/api/ingestion/errors/"
