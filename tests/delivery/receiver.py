@@ -68,8 +68,9 @@ def flood(_: Got, line: socket.socket) -> None:
 
 
 def silent(_: Got, line: socket.socket) -> None:
-    """Takes the request and says nothing."""
-    _forever(line, b"")
+    """Takes the request and says nothing, until the other side has gone."""
+    while line.recv(1):
+        pass
 
 
 def cut_off(_: Got, line: socket.socket) -> None:
