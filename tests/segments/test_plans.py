@@ -11,7 +11,7 @@ from tests.segments.living import now_ms, persona, settle, viewed
 
 pytestmark = pytest.mark.django_db
 
-PREPARED = "select statement, custom_plans, generic_plans from pg_prepared_statements"
+PREPARED = "select statement || name, custom_plans, generic_plans from pg_prepared_statements"
 
 
 class Plans(NamedTuple):
@@ -29,8 +29,8 @@ def test_turns_find_their_statements_planned(shop: Project) -> None:
     after = prepared()
     assert not [text for text, plans in after.items() if plans.custom > before.get(text, plans).custom]
     for beginning in ("delete from ingestion_batch", "select clock.now"):
-        (text,) = (text for text in before if text.strip().startswith(beginning))
-        assert after[text].generic >= before[text].generic + 4
+        found = [text for text in before if text.strip().startswith(beginning)]  # other tests' too
+        assert sum(after[text].generic - before[text].generic for text in found) >= 4
 
 
 def turns(project: Project, times: int) -> None:
