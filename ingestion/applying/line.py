@@ -17,10 +17,12 @@ from psycopg import pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 
-KEPT = 500  # statements a connection; what is made up anew each time is not prepared
+KEPT = 500  # statements a connection: as many prepared, and as many of which the uses are counted
 PLACE = re.compile(r"%(?:%|(?:\((\w+)\))?([sbt]))")
 FORMATS = {"s": PyFormat.AUTO, "b": PyFormat.BINARY, "t": PyFormat.TEXT}
 BEGIN = b"begin"
+GIVEN = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY})
+OUTDATED = frozenset({"26000", "0A000"})  # what was prepared is gone; a table was altered, so it gives other columns
 
 Connection = psycopg.Connection[Any]
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -142,13 +144,16 @@ class Line:
     def _name(self, key: Key) -> bytes | None:
         """Of the prepared statement, from as many uses on as psycopg is told to wait for."""
         name = self._names.get(key)
-        if name is None and self.least is not None and (key in self._uses or len(self._uses) < KEPT):
-            self._uses[key] = self._uses.get(key, 0) + 1
+        if name is None and self.least is not None and len(self._names) < KEPT:
+            self._uses[key] = self._uses.pop(key, 0) + 1
             if self._uses[key] > self.least:
+                del self._uses[key]
                 self._named += 1
                 name = self._names[key] = b"line_%d" % self._named
                 self._pgconn.send_prepare(name, *key)
                 self._asked.append(key)
+            elif len(self._uses) > KEPT:
+                del self._uses[next(iter(self._uses))]  # that has not been used for the longest time
         return name
 
     def _end(self) -> None:
@@ -167,14 +172,17 @@ class Line:
             raise
         failed: pq.abc.PGresult | None = None
         for one, result in zip(asked, results, strict=True):
-            if isinstance(one, Cursor):
+            if result.status not in GIVEN:
+                failed = failed or result
+                if isinstance(one, tuple):
+                    del self._names[one]
+            elif isinstance(one, Cursor):
                 one.result = result
-            elif one is not None and result.status != pq.ExecStatus.COMMAND_OK:
-                del self._names[one]
-            if result.status == pq.ExecStatus.FATAL_ERROR and failed is None:
-                failed = result
         if failed is not None:
-            raise error_from_result(failed, self.connection.info.encoding)
+            error = error_from_result(failed, self.connection.info.encoding)
+            if error.sqlstate in OUTDATED:
+                self._names.clear()
+            raise error
 
     def _results(self) -> Iterator[pq.abc.PGresult]:
         """One of each statement."""

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, connection, transaction
 from psycopg.types.json import Jsonb
 
 from ingestion.applying.cursors import Cursor, bulk_cursor, bulk_transaction
-from ingestion.applying.line import Line, line_of, text_of
+from ingestion.applying.line import KEPT, Line, line_of, text_of
 
 PREPARED = "select statement from pg_prepared_statements where name like 'line%%'"
 
@@ -82,6 +82,65 @@ def test_what_is_prepared_stays_whatever_psycopg_does(cursor: Cursor) -> None:
     assert cursor.execute("select 'kept'").fetchall() == [("kept",)]
 
 
+@pytest.mark.django_db
+def test_statements_that_never_come_again_keep_no_other_from_being_prepared(cursor: Cursor) -> None:
+    with cursor.together():
+        for number in range(KEPT + 1):
+            cursor.execute(f"select {number} as once")
+    for _ in range(3):
+        cursor.execute("select 'after them'")
+    assert ("select 'after them'",) in cursor.execute(PREPARED).fetchall()
+
+
+@pytest.mark.django_db
+def test_who_failed_has_no_rows(cursor: Cursor) -> None:
+    def fail(*cursors: Cursor) -> None:
+        with transaction.atomic(), cursor.together():
+            for one in cursors:
+                one.execute("select 1 / 0")
+
+    with bulk_cursor() as after:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            fail(cursor, after)
+        for one in (cursor, after):
+            with pytest.raises(psycopg.ProgrammingError, match="nothing was asked"):
+                one.fetchall()
+    assert cursor.execute("select 2").fetchall() == [(2,)]  # the savepoint's end has mended the transaction
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("outdated_by", "error"),
+    [
+        ("discard all", psycopg.errors.InvalidSqlStatementName),
+        ("alter table seen alter n type text", psycopg.errors.FeatureNotSupported),
+    ],
+)
+def test_what_was_prepared_and_is_no_longer_true_fails_once(outdated_by: str, error: type[psycopg.Error]) -> None:
+    def seen() -> list[tuple[object, ...]]:
+        with bulk_transaction() as cursor:
+            return cursor.execute("select n::text, n from seen").fetchall()
+
+    def told(*statements: str) -> None:
+        with connection.cursor() as own:
+            for statement in statements:
+                own.execute(statement)
+
+    told("create table seen as select 1 as n")
+    try:
+        for _ in range(4):
+            assert seen() == [("1", 1)]
+        told(outdated_by)
+        with pytest.raises(DatabaseError) as raised:
+            seen()
+        assert isinstance(raised.value.__cause__, error)
+        for _ in range(4):
+            assert seen()[0][0] == "1"
+    finally:
+        told("drop table seen")
+        connection.close()  # whose settings are gone too
+
+
 def divided(*by: int) -> list[tuple[int, ...]]:
     with bulk_transaction() as cursor, bulk_cursor() as other, cursor.together():
         other.execute("create table left_behind ()")
@@ -107,13 +166,31 @@ def test_an_error_ends_the_transaction_and_not_the_connection() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_connection_that_is_lost_is_an_error_of_the_database_and_made_anew() -> None:
+@pytest.mark.parametrize("more", [0, 3_000_000], ids=["alone", "with more on its way"])
+def test_a_connection_that_is_lost_is_an_error_of_the_database_and_made_anew(more: int) -> None:
     def lost() -> None:
-        with bulk_transaction() as cursor:
+        with bulk_transaction() as cursor, cursor.together():
             cursor.execute("select pg_terminate_backend(pg_backend_pid())")
+            cursor.hurry()
+            cursor.execute("select %s::text", ["x" * more])
 
     with pytest.raises(DatabaseError):
         lost()
+    assert divided(1) == [(1,)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_others_ask_of_the_connection_in_between_is_an_error_that_it_survives() -> None:
+    def in_between() -> None:
+        with bulk_transaction() as cursor, cursor.together(), connection.cursor() as own:
+            cursor.execute("select 1")
+            own.execute("select 2")
+
+    with pytest.raises(DatabaseError, match="pipeline mode"):
+        in_between()
+    with connection.cursor() as own:
+        own.execute("select 3")
+        assert own.fetchone() == (3,)
     assert divided(1) == [(1,)]
 
 
