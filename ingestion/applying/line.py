@@ -22,6 +22,7 @@ PLACE = re.compile(r"%(?:%|(?:\((\w+)\))?([sbt]))")
 FORMATS = {"s": PyFormat.AUTO, "b": PyFormat.BINARY, "t": PyFormat.TEXT}
 BEGIN = b"begin"
 GIVEN = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY})
+COPYING = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT})
 OUTDATED = frozenset({"26000", "0A000"})  # what was prepared is gone; a table was altered, so it gives other columns
 
 Connection = psycopg.Connection[Any]
@@ -195,8 +196,11 @@ class Line:
             result = line.get_result()
             if result is None:
                 continue
-            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+            status = result.status
+            if status == pq.ExecStatus.PIPELINE_SYNC:
                 return
+            if status in COPYING:  # libpq would give the same result for ever
+                raise psycopg.NotSupportedError("COPY is for a cursor of psycopg's")
             yield result
 
 

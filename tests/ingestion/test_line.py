@@ -180,6 +180,14 @@ def test_a_connection_that_is_lost_is_an_error_of_the_database_and_made_anew(mor
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("statement", ["copy (select 1) to stdout", "copy django_session from stdin"])
+def test_what_a_line_cannot_carry_is_refused(statement: str) -> None:
+    with pytest.raises(DatabaseError, match="COPY"), bulk_transaction() as cursor:
+        cursor.execute(statement)
+    assert divided(1) == [(1,)]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_others_ask_of_the_connection_in_between_is_an_error_that_it_survives() -> None:
     def in_between() -> None:
         with bulk_transaction() as cursor, cursor.together(), connection.cursor() as own:
