@@ -23,7 +23,9 @@ async function look() {
   looking = true;
   try {
     const query = new URLSearchParams({ after_event: cursor.event, after_change: cursor.change });
-    const answer = await (await fetch(`${box.dataset.rows}?${query}`)).json();
+    const response = await fetch(`${box.dataset.rows}?${query}`, { signal: AbortSignal.timeout(10_000) });
+    if (response.redirected || response.status === 404) return location.reload(); // signed out, or no longer a member
+    const answer = await response.json();
     Object.assign(cursor, { event: answer.event, change: answer.change });
     if (answer.shown) take(answer.rows);
   } catch (error) { // the server is away: asked again

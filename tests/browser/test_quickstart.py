@@ -1,10 +1,16 @@
-"""The quickstart page in a real browser: a key made by a press or pasted, and the first event arrives."""
+"""The quickstart page in a real browser: a key made by a press or pasted, and the first event arrives.
+
+Each test has a browser of its own: an answer that comes late says that its session is over, and takes the cookie of the
+next one with it.
+"""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
 
 from keys import services
@@ -22,11 +28,17 @@ PASTE = "(box => { box.value = %r; box.dispatchEvent(new Event('input')); })(doc
 
 
 @pytest.fixture
+def chromium(tmp_path: Path) -> Iterator[Chromium]:
+    browser = Chromium(tmp_path)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
 def page(live_server: Any, chromium: Chromium, project: Project, bob: User) -> Iterator[Chromium]:
     """Bob has opened the quickstart of the shop."""
     client = Client()
     client.force_login(bob)
-    chromium.faults.clear()
     chromium.call("Network.setCookie", name="sessionid", value=client.cookies["sessionid"].value, url=live_server.url)
     chromium.open(f"{live_server.url}/quickstart")
     yield chromium
@@ -64,3 +76,8 @@ def test_a_key_that_one_has_can_be_pasted(page: Chromium, project: Project, alic
     page.run(PASTE % f" {secret} ")
     assert page.run(KEY) == secret
     arrives(page)
+
+
+def test_who_is_signed_out_is_asked_to_sign_in(page: Chromium) -> None:
+    Session.objects.all().delete()
+    page.wait(lambda: page.run("location.pathname") == "/signin/", "the page to sign in")
