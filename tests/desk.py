@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from importlib import import_module
 from typing import IO
 
 import django
@@ -86,7 +85,6 @@ def main() -> None:
     """The process that is forked, and every fork."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "persona.settings")
     django.setup()
-    import_module("persona.urls")  # the checks before a command look at them
     gc.freeze()
     sys.argv = ["manage.py", *_serve(socket.socket(fileno=os.dup(0)))]
     runpy.run_path("manage.py", run_name="__main__")

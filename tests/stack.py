@@ -3,7 +3,7 @@
     def test_...(stack: Stack) -> None:       # one for the whole run; leave it running and whole
         stack.url, stack.secret_key, stack.publishable_key, stack.pids["web"]
         stack.kill("worker")                  # SIGKILL; returns when its successor is up
-    stack.manage("list_keys", "demo")     # a command of its operator, which finds it by its home
+        stack.manage("list_keys", "demo")     # a command of its operator, which finds it by its home
 
 A test that needs its own (other settings, or to stop it) makes one: `with Stack(folder / "home", NAME="value")`.
 """
